@@ -1,0 +1,1 @@
+"""Recurrent text models in Keras."""

@@ -1,0 +1,128 @@
+"""What every reader of labelled text gives: examples, one at a time, from a source with parts."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textlstm.errors import InputError
+
+# A set may call its parts by any of these names; a source always calls them by the key.
+PART_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "development"),
+    "test": ("test", "testing"),
+}
+
+
+def standard_part(name: str) -> str | None:
+    """Returns "train", "validation" or "test" for a folder or file called `name`, else `None`."""
+    for part, names in PART_NAMES.items():
+        if name.lower() in names:
+            return part
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text with its label.
+
+    Attributes:
+        text: the text as it stands in its file.
+        label: the name of its class, or `None` where the data has no labels.
+        where: where it stands, such as "reviews.csv:12"; used in messages.
+    """
+
+    text: str
+    label: str | None
+    where: str
+
+
+class Source(ABC):
+    """A set of examples in one or more parts, read anew, one example at a time, on every pass.
+
+    Args:
+        name: a short name, fit for a folder ("sample", "reviews", "imdb").
+        description: one line for people.
+        parts: the parts the data brings: ("train", "test"), perhaps with "validation" and parts of
+            other names, or ("all",) where it is not divided. The first is the one to train on.
+        notes: remarks known before anything is read.
+
+    A reader overrides `_read`. What holds for all sources is done here: texts that are empty are
+    left out, counted and noted; a part without a text, and a training part with a single class,
+    are errors.
+    """
+
+    def __init__(
+        self, name: str, description: str, parts: tuple[str, ...], notes: tuple[str, ...] = ()
+    ):
+        self.name = name
+        self.description = description
+        self.parts = parts
+        self._first_notes = notes
+        self._empty: dict[str, list[str]] = {}
+
+    @abstractmethod
+    def _read(self, part: str) -> Iterator[Example]:
+        """Yields every example of `part`, also those whose text is empty."""
+
+    @property
+    def notes(self) -> list[str]:
+        """One-line remarks to be printed: what was left out, and why, as far as it was read."""
+        return [*self._first_notes, *(_empty_note(rows) for rows in self._empty.values() if rows)]
+
+    def examples(self, part: str) -> Iterator[Example]:
+        """Reads one part.
+
+        Args:
+            part: one of `parts`.
+
+        Returns:
+            An iterator over the examples, always in the same order.
+
+        Raises:
+            InputError: if there is no such part, if something cannot be read, if the part holds no
+                text, or if the first part holds texts of one class only. The last two are known at
+                the end of the pass.
+        """
+        if part not in self.parts:
+            raise InputError(
+                f"{self.name}: there is no part {part!r}; the parts are {', '.join(self.parts)}"
+            )
+        return self._checked(part)
+
+    def _checked(self, part: str) -> Iterator[Example]:
+        empty: list[str] = []
+        labels: set[str | None] = set()
+        count = 0
+        try:
+            for example in self._read(part):
+                if not example.text.strip():
+                    empty.append(example.where)
+                    continue
+                count += 1
+                labels.add(example.label)
+                yield example
+        finally:
+            # A pass that stopped early must not make a fuller one forget what it left out.
+            if len(empty) >= len(self._empty.get(part, ())):
+                self._empty[part] = empty
+        place = self.name if self.parts == ("all",) else f"{self.name}, part {part!r}"
+        if not count:
+            raise InputError(f"{place}: holds no text; give rows with a text and a label")
+        if part == self.parts[0]:
+            check_classes(labels, place)
+
+
+def check_classes(labels: set[str | None], place: str) -> None:
+    """Raises an `InputError` if `labels`, those of all rows at `place`, are of a single class."""
+    if len(labels) == 1 and None not in labels:
+        raise InputError(
+            f"{place}: every row has the label {next(iter(labels))!r}; "
+            "a classifier needs at least two classes"
+        )
+
+
+def _empty_note(rows: list[str]) -> str:
+    shown = ", ".join(rows[:3]) + (f" and {len(rows) - 3:,} more" if len(rows) > 3 else "")
+    noun = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
+    return f"left out {noun} with an empty text: {shown}"

@@ -1,0 +1,146 @@
+"""A folder, a tar archive and a zip archive, all seen as one thing: files with paths.
+
+Archives are read member by member and never unpacked: a set of 100,000 small texts is one file on
+disk, not 100,000. A path is a tuple of its components. The order of files is that of the archive,
+and for a folder the sorted one, so it is the same on every machine.
+"""
+
+import bz2
+import gzip
+import lzma
+import os
+import tarfile
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from textlstm.data.reading import readable
+
+Parts = tuple[str, ...]
+
+ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
+_DECOMPRESSORS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
+class FileTree(ABC):
+    """The regular files below one folder or inside one archive.
+
+    Args:
+        path: the folder or archive.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @abstractmethod
+    def paths(self) -> Iterator[Parts]:
+        """Yields the path of every file."""
+
+    @abstractmethod
+    def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
+        """Yields path and open stream of every file that is wanted."""
+
+    def files(self, folders: Container[Parts]) -> Iterator[tuple[Parts, BinaryIO]]:
+        """Yields path and open stream of every file that lies directly in one of `folders`."""
+        return self._files(lambda path: path[:-1] in folders)
+
+    def file(self, wanted: Parts) -> Iterator[BinaryIO]:
+        """Yields the open stream of one file, closed when the iterator goes on."""
+        for _, stream in self._files(lambda path: path == wanted):
+            yield stream
+            return
+
+    def where(self, path: Parts) -> str:
+        """Returns how messages name one of the files."""
+        return "/".join((self.path.resolve().name, *path))
+
+
+class Folder(FileTree):
+    """The files below a folder, in sorted order."""
+
+    def paths(self) -> Iterator[Parts]:
+        """Yields the path of every file."""
+        with readable(str(self.path)):
+            for folder, subfolders, names in os.walk(self.path, onerror=_fail, followlinks=True):
+                subfolders.sort()
+                above = Path(folder).relative_to(self.path).parts
+                for name in sorted(names):
+                    yield (*above, name)
+
+    def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
+        for path in self.paths():
+            if wanted(path):
+                with readable(self.where(path)):
+                    with open(self.path.joinpath(*path), "rb") as stream:
+                        yield path, stream
+
+
+class TarArchive(FileTree):
+    """The members of a tar archive, compressed or not."""
+
+    def paths(self) -> Iterator[Parts]:
+        """Yields the path of every file."""
+        for _, member in self._members():
+            yield _parts(member.name)
+
+    def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
+        for archive, member in self._members():
+            path = _parts(member.name)
+            if wanted(path):
+                yield path, archive.extractfile(member)
+
+    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+        # "r|*" reads forward only: a compressed archive is decompressed once in a pass.
+        with readable(str(self.path)), tarfile.open(self.path, "r|*") as archive:
+            while (member := archive.next()) is not None:
+                archive.members = []  # it would keep every header of the archive otherwise
+                if member.isfile():
+                    yield archive, member
+
+
+class ZipArchive(FileTree):
+    """The members of a zip archive."""
+
+    def paths(self) -> Iterator[Parts]:
+        """Yields the path of every file."""
+        with readable(str(self.path)), zipfile.ZipFile(self.path) as archive:
+            for member in archive.infolist():
+                if not member.is_dir():
+                    yield _parts(member.filename)
+
+    def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
+        with readable(str(self.path)), zipfile.ZipFile(self.path) as archive:
+            for member in archive.infolist():
+                path = _parts(member.filename)
+                if not member.is_dir() and wanted(path):
+                    with archive.open(member) as stream:
+                        yield path, stream
+
+
+class SingleFile(FileTree):
+    """One plain or compressed file, seen as the only file of a tree."""
+
+    def paths(self) -> Iterator[Parts]:
+        """Yields the empty path, which stands for the file itself."""
+        yield ()
+
+    def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
+        with readable(str(self.path)):
+            with _DECOMPRESSORS.get(self.path.suffix.lower(), open)(self.path, "rb") as stream:
+                yield (), stream
+
+
+def open_archive(path: Path) -> FileTree:
+    """Returns the tree of an archive whose name has one of `ARCHIVE_ENDINGS`."""
+    return ZipArchive(path) if path.suffix.lower() == ".zip" else TarArchive(path)
+
+
+def _parts(name: str) -> Parts:
+    return tuple(part for part in name.split("/") if part not in ("", "."))
+
+
+def _fail(error: OSError) -> None:
+    # os.walk would pass over a folder that it may not list.
+    raise error

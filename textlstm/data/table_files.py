@@ -1,0 +1,314 @@
+r"""Tables of text and label: `.csv`, `.tsv` and `.jsonl`, each also as `.gz`.
+
+- `.csv`: fields separated by commas, quoted with `"` where they hold commas, quotes or line ends,
+  a quote inside written twice. A quote that is not closed, or that is followed by more text, is an
+  error, for it would swallow the rows after it.
+- `.tsv`: one row a line, fields separated by tabs, **nothing is quoted**: a `"` is a character of
+  the text like any other. That is how such files are written in the wild (a headline that begins
+  with a quotation is common, and would not survive a reader that takes quotes as markup).
+- `.jsonl`: one object a line.
+
+Columns are found by name in the header (or among the keys of the objects). Columns given as
+positions, counted from 0, mean that there is no header: every line is data. Lines that are wholly
+blank are no rows. A row is named by the line on which it begins, the first line being 1, as
+editors count.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from textlstm.data.examples import Example, Source
+from textlstm.data.file_trees import FileTree, Parts, SingleFile
+from textlstm.data.reading import lines
+from textlstm.errors import InputError
+
+TABLE_ENDINGS = tuple(kind + gz for kind in (".csv", ".tsv", ".jsonl") for gz in ("", ".gz"))
+TEXT_COLUMNS = ("text", "review", "sentence", "content")
+LABEL_COLUMNS = ("label", "sentiment", "class", "category")
+
+# Python's csv module refuses fields of more than 131,072 characters unless told otherwise. A field
+# longer than this is a quote left open.
+_LONGEST_FIELD = 2**24
+
+Columns = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """One table: where it lies and how it is read.
+
+    Attributes:
+        tree: what holds the file.
+        path: its path in the tree.
+        encoding: name of its encoding.
+    """
+
+    tree: FileTree
+    path: Parts
+    encoding: str
+
+    @property
+    def name(self) -> str:
+        """The file's name for messages."""
+        return self.tree.where(self.path)
+
+    def examples(self, columns: Columns) -> Iterator[Example]:
+        """Yields the rows.
+
+        Args:
+            columns: names or positions of the text column and the label column; `None` finds a
+                column by its usual names.
+
+        Raises:
+            InputError: for a row that cannot be read, with its file and line.
+        """
+        kind = self.name.lower().removesuffix(".gz").rsplit(".", 1)[1]
+        for stream in self.tree.file(self.path):
+            # Closing runs the stream's own clean-up also when a caller stops half way.
+            with closing(lines(stream, self.encoding, self.name)) as text_lines:
+                if kind == "jsonl":
+                    yield from self._objects(text_lines, columns)
+                else:
+                    split = _csv_rows if kind == "csv" else _tsv_rows
+                    yield from self._rows(split(text_lines, self.name), columns)
+
+    def _rows(self, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Iterator[Example]:
+        first = next(rows, None)
+        if first is None:
+            return
+        number, fields = first
+        header = not any(_is_position(column) for column in columns)
+        at_text, at_label = choose_columns(fields, columns, f"{self.name}:{number}")
+        width = len(fields)
+        if not header:
+            yield self._example(number, fields, at_text, at_label)
+        for number, fields in rows:
+            if len(fields) != width:
+                raise InputError(
+                    f"{self.name}:{number}: has {_count(len(fields), 'column')} where the first "
+                    f"row has {width}; mend the row (a text that holds the separator or a line "
+                    "end must be quoted in .csv and cannot stand in .tsv)"
+                )
+            yield self._example(number, fields, at_text, at_label)
+
+    def _example(self, number: int, fields: list[str], at_text: int, at_label: int) -> Example:
+        where = f"{self.name}:{number}"
+        label = fields[at_label].strip()
+        if not label:
+            raise InputError(f"{where}: has no label; give the row a label or take it out")
+        return Example(fields[at_text], label, where)
+
+    def _objects(self, text_lines: Iterator[str], columns: Columns) -> Iterator[Example]:
+        keys: tuple[str, str] | None = None
+        for number, line in enumerate(text_lines, start=1):
+            if not line.strip():
+                continue
+            where = f"{self.name}:{number}"
+            row = _json_object(line, where)
+            if keys is None:
+                names = list(row)
+                at_text, at_label = choose_columns(names, columns, where, positions=False)
+                keys = names[at_text], names[at_label]
+            yield Example(_json_text(row, keys[0], where), _json_label(row, keys[1], where), where)
+
+
+def choose_columns(
+    found: Sequence[str], columns: Columns, where: str, positions: bool = True
+) -> tuple[int, int]:
+    """Finds the text and the label column.
+
+    Args:
+        found: the fields of the first row.
+        columns: what the user asked for, names or positions; `None` means the usual names.
+        where: "file:row" for errors.
+        positions: whether the kind of file has positions.
+
+    Returns:
+        The positions of the text column and of the label column.
+
+    Raises:
+        InputError: if a column is not there, is there twice, or both are the same.
+    """
+    text_column, label_column = columns
+    if positions and (_is_position(text_column) or _is_position(label_column)):
+        at_text, at_label = (
+            _position(column, flag, found, where)
+            for column, flag in ((text_column, "--text-column"), (label_column, "--label-column"))
+        )
+    else:
+        at_text = _named(text_column, TEXT_COLUMNS, "--text-column", found, where)
+        at_label = _named(label_column, LABEL_COLUMNS, "--label-column", found, where)
+    if at_text == at_label:
+        raise InputError(f"{where}: text and label are the same column; give two different ones")
+    return at_text, at_label
+
+
+def _is_position(column: str | None) -> bool:
+    return column is not None and column.isascii() and column.isdigit()
+
+
+def _position(column: str | None, flag: str, found: Sequence[str], where: str) -> int:
+    if not _is_position(column):
+        raise InputError(
+            f"{where}: {flag} is {column!r}, but the other column is a position; give both as "
+            "positions counted from 0 (a file without a header) or both as names"
+        )
+    if int(column) >= len(found):
+        raise InputError(
+            f"{where}: {flag} is {column}, but there {_are(len(found), 'column')}: {_shown(found)};"
+            " positions are counted from 0"
+        )
+    return int(column)
+
+
+def _named(
+    column: str | None, usual: Sequence[str], flag: str, found: Sequence[str], where: str
+) -> int:
+    names = [name.strip().lower() for name in found]
+    for name in usual if column is None else (column.strip().lower(),):
+        if names.count(name) > 1:
+            raise InputError(
+                f"{where}: {names.count(name)} columns are called {name!r}: {_shown(found)}; "
+                f"rename one, or name another with {flag}"
+            )
+        if name in names:
+            return names.index(name)
+    missing = f"no column {column!r}" if column else f"no column called {', '.join(usual)}"
+    raise InputError(
+        f"{where}: {missing}; the columns are {_shown(found)}; name one with {flag}, or, if the "
+        "file has no header, give positions: --text-column 0 --label-column 1"
+    )
+
+
+def _csv_rows(text_lines: Iterator[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    # The limit is one for the whole process, so it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
+    reader = csv.reader(text_lines, strict=True)
+    while True:
+        begins = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            seen = "" if reader.line_num <= begins else f", noticed on line {reader.line_num}"
+            raise InputError(
+                f"{name}:{begins}: broken quote or line end ({error}{seen}); a field that holds a "
+                'comma, quote or line end is quoted with ", and a quote inside is written ""'
+            ) from None
+        if fields:
+            yield begins, fields
+
+
+def _tsv_rows(text_lines: Iterator[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    del name
+    for number, line in enumerate(text_lines, start=1):
+        line = line.removesuffix("\n").removesuffix("\r")
+        if line:
+            yield number, line.split("\t")
+
+
+def _json_object(line: str, where: str) -> dict:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{where}: is not JSON ({error}); write one object a line") from None
+    if not isinstance(row, dict):
+        raise InputError(
+            f"{where}: is a JSON {type(row).__name__}, not an object; "
+            'write one object a line, such as {"text": "...", "label": "..."}'
+        )
+    return row
+
+
+def _json_text(row: dict, key: str, where: str) -> str:
+    text = row.get(key)
+    if not isinstance(text, str):
+        raise InputError(f"{where}: {key!r} is {_json_shown(row, key)}, not a string")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{where}: {key!r} holds half a surrogate pair, \\u{ord(text[error.start]):04x}, "
+            "which is no character; mend the escape"
+        ) from None
+    return text
+
+
+def _json_label(row: dict, key: str, where: str) -> str:
+    label = row.get(key)
+    if isinstance(label, bool):
+        return str(label).lower()
+    if isinstance(label, int | float):
+        return str(label)
+    if not isinstance(label, str) or not label.strip():
+        raise InputError(
+            f"{where}: has no label: {key!r} is {_json_shown(row, key)}; give a string or a number"
+        )
+    return label.strip()
+
+
+def _json_shown(row: dict, key: str) -> str:
+    return json.dumps(row[key], ensure_ascii=False)[:40] if key in row else "missing"
+
+
+def _shown(fields: Sequence[str]) -> str:
+    shown = [repr(field if len(field) <= 30 else field[:27] + "...") for field in fields[:12]]
+    return ", ".join(shown) + (f" and {len(fields) - 12} more" if len(fields) > 12 else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _are(number: int, noun: str) -> str:
+    return f"{'is' if number == 1 else 'are'} {_count(number, noun)}"
+
+
+class TableSource(Source):
+    """A source of one table, or of a table for each part.
+
+    Args:
+        name: see `Source`.
+        description: see `Source`.
+        tables: the table of each part.
+        columns: names or positions of text and label column, `None` for the usual names.
+        notes: see `Source`.
+
+    Raises:
+        InputError: if a table cannot be read as far as its first row, or lacks a column.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        tables: dict[str, TableFile],
+        columns: Columns,
+        notes: tuple[str, ...] = (),
+    ):
+        super().__init__(name, description, tuple(tables), notes)
+        self._tables = tables
+        self._columns = columns
+        # A wrong column in the test table should not wait until the model is trained.
+        for table in tables.values():
+            with closing(table.examples(columns)) as examples:
+                next(examples, None)
+
+    def _read(self, part: str) -> Iterator[Example]:
+        return self._tables[part].examples(self._columns)
+
+
+def has_ending(name: str | Path, endings: Sequence[str]) -> bool:
+    """Whether the file name ends with one of `endings`, in any case of letters."""
+    return str(name).lower().endswith(tuple(endings))
+
+
+def single_table(path: Path, name: str, columns: Columns, encoding: str) -> TableSource:
+    """Returns the source of the one table at `path`."""
+    table = TableFile(SingleFile(path), (), encoding)
+    return TableSource(name, f"the table {path.name}", {"all": table}, columns)

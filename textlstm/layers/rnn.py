@@ -1,0 +1,303 @@
+"""The recurrent layer: a cell looped over time, stacked in layers, run in both directions."""
+
+import keras
+from keras import KerasTensor
+
+from textlstm.cells import GRUCell, LSTMCell
+from textlstm.kernels import run_cell
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class RNN(keras.layers.Layer):
+    """Loops a cell over time, over stacked layers and over directions.
+
+    Any cell does: those of `textlstm.cells`, one of your own, or a plain Keras cell. Each layer and
+    direction gets a cell of its own, made from the config of the one given.
+
+    Args:
+        cell: the cell, not yet built.
+        num_layers: number of layers, each reading the outputs of the one below; default 1.
+        bidirectional: whether each layer also runs a second cell from the last step to the first,
+            whose outputs stand beside those of the first one in the last axis; default `False`.
+        dropout: share of the outputs of each layer but the last that is set to zero while
+            training, in [0, 1); default 0.
+        return_sequences: whether to return the outputs of all steps, or (default) only the last
+            one of each direction.
+        return_state: whether to return the final states too; default `False`.
+        **kwargs: `name`, `dtype`, `trainable` of a Keras layer; `dtype` is the cell's by default.
+
+    Call arguments:
+        inputs: floats, `[batch, time, features]`.
+        initial_state: list of tensors, one for each state of the cell (LSTM: `[h_0, c_0]`, GRU:
+            `[h_0]`), each `[batch, num_layers · directions, size]`; zeros by default. In the second
+            axis the layers follow each other, in each the forward direction comes first.
+        mask: bool `[batch, time]`, in any pattern. A masked step (False) copies the states; its
+            output repeats the one before it, or is zero in a bidirectional layer (as in
+            `keras.layers.LSTM` and `keras.layers.Bidirectional`).
+        training: whether dropout is on.
+
+    Returns:
+        `outputs`, `[batch, time, directions · output_size]` with `return_sequences`, else
+        `[batch, directions · output_size]`; with `return_state`, `(outputs, states)` with `states`
+        like `initial_state`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or `initial_state` has another structure.
+
+    Example:
+        >>> layer = RNN(LSTMCell(64), num_layers=2, bidirectional=True, return_state=True)
+        >>> outputs, (h_n, c_n) = layer(keras.random.normal((8, 20, 32)))
+        >>> outputs.shape, h_n.shape
+        ((8, 128), (8, 4, 64))
+    """
+
+    def __init__(
+        self,
+        cell,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        **kwargs,
+    ):
+        if not (callable(cell) and hasattr(cell, "state_size")):
+            raise ValueError(
+                "Argument `cell` must be a recurrent cell: a layer with `state_size` that is "
+                f"called with (inputs, states). Received: cell={cell!r}"
+            )
+        if not isinstance(num_layers, int) or num_layers < 1:
+            raise ValueError(
+                f"Argument `num_layers` must be an integer of at least 1. Received: {num_layers!r}"
+            )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"Argument `dropout` must be in [0, 1). Received: {dropout!r}")
+        kwargs.setdefault("dtype", cell.dtype_policy)
+        super().__init__(**kwargs)
+        self.num_layers = num_layers
+        self.bidirectional = bool(bidirectional)
+        self.dropout = dropout
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.supports_masking = True
+
+        # The cells of layer 0 come first, in each layer the forward one: the order of the second
+        # axis of the states.
+        count = num_layers * self.num_directions
+        self.cells = [cell] + [_another(cell, index) for index in range(1, count)]
+        self._between_layers = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    @property
+    def cell(self):
+        """The cell of the first layer, forward direction."""
+        return self.cells[0]
+
+    @property
+    def num_directions(self) -> int:
+        """2 when bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """The size of each state of the cell."""
+        size = self.cell.state_size
+        return [size] if isinstance(size, int) else list(size)
+
+    @property
+    def output_size(self) -> int:
+        """The size of the last axis of the outputs, both directions counted."""
+        size = getattr(self.cell, "output_size", None) or self.state_sizes[0]
+        return size * self.num_directions
+
+    def build(self, input_shape):
+        """Builds every cell, for inputs of shape `[batch, time, features]`."""
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"Layer {self.name!r} takes inputs of shape [batch, time, features]. "
+                f"Received: shape={tuple(input_shape)}"
+            )
+        features = input_shape[-1]
+        for index, cell in enumerate(self.cells):
+            layer = index // self.num_directions
+            if not cell.built:  # a cell that was loaded is built already
+                cell.build((input_shape[0], features if layer == 0 else self.output_size))
+
+    def call(self, inputs, initial_state=None, mask=None, training=False):
+        """Runs the layers; shapes and meaning as in the docstring of the class."""
+        if initial_state is None:
+            initial_state = self.get_initial_state(keras.ops.shape(inputs)[0])
+        if not isinstance(initial_state, (list, tuple)):
+            initial_state = [initial_state]
+        if len(initial_state) != len(self.state_sizes):
+            raise ValueError(
+                f"Argument `initial_state` of layer {self.name!r} must be a list of "
+                f"{len(self.state_sizes)} tensors, [batch, {len(self.cells)}, size] each. "
+                f"Received: {len(initial_state)}"
+            )
+
+        sequence = inputs
+        final_states = []  # a list of states for each cell
+        for layer in range(self.num_layers):
+            if layer > 0:
+                sequence = self._between_layers(sequence, training=training)
+            directions = []
+            for direction in range(self.num_directions):
+                index = layer * self.num_directions + direction
+                outputs, states = run_cell(
+                    self.cells[index],
+                    sequence,
+                    [state[:, index] for state in initial_state],
+                    mask=mask,
+                    reverse=direction == 1,
+                    training=training,
+                )
+                directions.append(outputs)
+                final_states.append(states)
+            sequence = keras.ops.concatenate(directions, axis=-1)
+
+        if self.return_sequences:
+            if self.bidirectional and mask is not None:
+                # As keras.layers.Bidirectional: no step repeats what comes after it.
+                sequence = keras.ops.where(mask[:, :, None], sequence, 0)
+        else:
+            # The last step that a direction ran is the last in time forward, the first backward.
+            last = [directions[0][:, -1]] + [outputs[:, 0] for outputs in directions[1:]]
+            sequence = keras.ops.concatenate(last, axis=-1)
+        if not self.return_state:
+            return sequence
+        return sequence, [keras.ops.stack(states, axis=1) for states in zip(*final_states)]
+
+    def get_initial_state(self, batch_size) -> list:
+        """Returns the states before the first step, `[batch, layers · directions, size]` each."""
+        per_cell = []
+        for cell in self.cells:
+            if hasattr(cell, "get_initial_state"):
+                states = cell.get_initial_state(batch_size)
+                per_cell.append(states if isinstance(states, (list, tuple)) else [states])
+            else:
+                per_cell.append(
+                    [
+                        keras.ops.zeros((batch_size, size), dtype=self.compute_dtype)
+                        for size in self.state_sizes
+                    ]
+                )
+        return [keras.ops.stack(states, axis=1) for states in zip(*per_cell)]
+
+    def compute_mask(self, inputs, mask=None):
+        """Passes the mask on beside whole sequences; the other outputs have none."""
+        mask = mask if self.return_sequences else None
+        return (mask, [None] * len(self.state_sizes)) if self.return_state else mask
+
+    def compute_output_spec(self, inputs, initial_state=None, mask=None, training=False):
+        """Returns the shapes and types of the outputs, without computing them."""
+        batch, time = inputs.shape[:2]
+        shape = (batch, time) if self.return_sequences else (batch,)
+        outputs = KerasTensor((*shape, self.output_size), dtype=self.compute_dtype)
+        if not self.return_state:
+            return outputs
+        return outputs, [
+            KerasTensor((batch, len(self.cells), size), dtype=self.compute_dtype)
+            for size in self.state_sizes
+        ]
+
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "cell": keras.saving.serialize_keras_object(self.cell),
+            "num_layers": self.num_layers,
+            "bidirectional": self.bidirectional,
+            "dropout": self.dropout,
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict):
+        """Makes the layer from what `get_config` returned."""
+        cell = keras.saving.deserialize_keras_object(config["cell"])
+        return cls(**{**config, "cell": cell})
+
+
+class _BuiltInRNN(RNN):
+    """An `RNN` over a cell of ours: takes the options of the layer and of the cell together."""
+
+    cell_class: type
+
+    def __init__(self, units: int, **options):
+        layer_options = {name: options.pop(name) for name in _LAYER_OPTIONS if name in options}
+        if layer_options.get("dtype") is not None:
+            options["dtype"] = layer_options["dtype"]
+        super().__init__(self.cell_class(units, **options), **layer_options)
+
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor: the layer's and the cell's."""
+        layer_config = super().get_config()
+        del layer_config["cell"]
+        return {**self.cell.get_config(), **layer_config}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        """Makes the layer from what `get_config` returned."""
+        return cls(**config)
+
+
+_LAYER_OPTIONS = (
+    "num_layers",
+    "bidirectional",
+    "dropout",
+    "return_sequences",
+    "return_state",
+    "name",
+    "dtype",
+    "trainable",
+)
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class LSTM(_BuiltInRNN):
+    """A stacked, bidirectional long short-term memory: `RNN` over `LSTMCell`.
+
+    The equations, weights and papers stand at `textlstm.cells.LSTMCell`; stacking, directions,
+    masks, states and shapes at `textlstm.layers.RNN`.
+
+    Args:
+        units: size of both states, a positive int.
+        **options: those of `RNN` (`num_layers`, `bidirectional`, `dropout`, `return_sequences`,
+            `return_state`) and those of `LSTMCell` (`unit_forget_bias`, `use_bias`, activations,
+            initializers, regularizers, constraints).
+
+    Example:
+        >>> layer = LSTM(64, num_layers=2, return_sequences=True)
+        >>> layer(keras.random.normal((8, 20, 32))).shape
+        (8, 20, 64)
+    """
+
+    cell_class = LSTMCell
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class GRU(_BuiltInRNN):
+    """A stacked, bidirectional gated recurrent unit: `RNN` over `GRUCell`.
+
+    The equations, weights and papers stand at `textlstm.cells.GRUCell`; stacking, directions,
+    masks, states and shapes at `textlstm.layers.RNN`.
+
+    Args:
+        units: size of the state, a positive int.
+        **options: those of `RNN` (`num_layers`, `bidirectional`, `dropout`, `return_sequences`,
+            `return_state`) and those of `GRUCell` (`reset_after`, `use_bias`, activations,
+            initializers, regularizers, constraints).
+
+    Example:
+        >>> layer = GRU(64, bidirectional=True)
+        >>> layer(keras.random.normal((8, 20, 32))).shape
+        (8, 128)
+    """
+
+    cell_class = GRUCell
+
+
+def _another(cell, index: int):
+    """Makes a cell like `cell`, with weights of its own."""
+    return type(cell).from_config({**cell.get_config(), "name": f"{cell.name}_{index}"})

@@ -1,0 +1,287 @@
+"""The model folder: export it, load it, and the card that goes with it.
+
+    models/NAME/README.md                        the model card
+    models/NAME/1/saved_model.pb  variables/     inference, stock TensorFlow
+    models/NAME/1/assets.extra/model.keras       the trainable twin, tokenizer inside
+    models/NAME/1/assets.extra/textlstm.json     configuration, versions, scores, tensor names
+
+1 is a version; each export adds the next one. It is the layout that TensorFlow Serving reads.
+"""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import keras
+
+from textlstm.errors import InputError
+
+_TWIN = Path("assets.extra", "model.keras")
+_DESCRIPTION = Path("assets.extra", "textlstm.json")
+_PACKAGES = ("textlstm", "tensorflow", "keras", "sentencepiece", "numpy")
+
+
+def export(
+    model,
+    folder: str | Path,
+    *,
+    scores: Mapping[str, float | str] | None = None,
+    about: Mapping[str, str] | None = None,
+) -> Path:
+    """Writes a model as the next version of a model folder.
+
+    The version is written beside its place and renamed into it, so that a server that watches the
+    folder never sees half of it, and what stood there before is never touched.
+
+    Args:
+        model: a task, such as `TextClassifier`; the backend must be TensorFlow (a model trained
+            under another backend is saved to `.keras` there and loaded here).
+        folder: `models/NAME`; made if it is not there.
+        scores: what was measured, for the card: from a description with the metric's signature to
+            the figure.
+        about: further sections of the card, from heading to text ("Data", "Limits", "Terms", …).
+
+    Returns:
+        The path of the version, `models/NAME/VERSION`.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"export: SavedModels are written by TensorFlow, and the backend is "
+            f"{keras.backend.backend()!r}; save the model as .keras, start Python with "
+            "KERAS_BACKEND=tensorflow, load it and export it there"
+        )
+    import tensorflow as tf
+
+    folder = Path(folder)
+    check_export_folder(folder)
+    number = max(_versions(folder), default=0) + 1
+    with _replacing(folder / str(number)) as partial:
+        serving = model.make_serving()
+        tf.saved_model.save(serving, str(partial), signatures=serving.signatures)
+        (partial / _TWIN).parent.mkdir(exist_ok=True)
+        _without_optimizer_state(model).save(partial / _TWIN)
+        description = {
+            "task": type(model).__name__,
+            "name": folder.name,
+            "max_tokens": model.max_tokens,
+            "scores": dict(scores or {}),
+            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+            "signatures": _tensor_names(partial),
+            "config": _readable_config(model),
+        }
+        text = json.dumps(description, indent=2, ensure_ascii=False)
+        (partial / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    with _replacing(folder / "README.md") as partial:
+        partial.write_text(
+            _card(model, folder, number, scores or {}, about or {}), encoding="utf-8"
+        )
+    return folder / str(number)
+
+
+def load(folder: str | Path):
+    """Loads the trainable twin of an exported model: a compiled Keras model with its tokenizer.
+
+    Args:
+        folder: `models/NAME` (its newest version is taken) or `models/NAME/VERSION`.
+
+    Returns:
+        The model; `fit`, `evaluate`, `predict` take strings.
+
+    Raises:
+        InputError: if the folder is not there or holds no exported model.
+    """
+    version = find_version(folder)
+    try:
+        return keras.saving.load_model(version / _TWIN)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{version / _TWIN}: cannot be read as a model of textlstm ({reason}); export it again"
+        ) from error
+
+
+def find_version(folder: str | Path) -> Path:
+    """Finds the version to use in a model folder.
+
+    Args:
+        folder: `models/NAME` (its newest version is taken) or `models/NAME/VERSION`.
+
+    Returns:
+        `models/NAME/VERSION`.
+
+    Raises:
+        InputError: if the folder is not there or holds no exported model.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; give one that an export wrote")
+    version = folder
+    if not (folder / _TWIN).is_file() and _versions(folder):
+        version = folder / str(max(_versions(folder)))
+    if not (version / _TWIN).is_file():
+        raise InputError(
+            f"{folder}: is no model folder (it holds neither {_TWIN} nor a numbered version that "
+            "does); give models/NAME or models/NAME/VERSION as an export wrote it"
+        )
+    return version
+
+
+def check_export_folder(folder: str | Path) -> None:
+    """Makes sure, by writing and removing an empty folder, that a model can be exported there.
+
+    Worth calling before a training of hours.
+
+    Args:
+        folder: `models/NAME`.
+
+    Raises:
+        InputError: if the place cannot be written, or is something else than a model folder.
+    """
+    folder = Path(folder)
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    problem = None
+    if not place.is_dir():
+        problem = f"{place} is not a folder"
+    elif find_problem := _write_problem(place):
+        problem = find_problem
+    elif place == folder and not _looks_like_model_folder(folder):
+        problem = "it holds other files already"
+    if problem:
+        raise InputError(
+            f"{folder}: a model cannot be exported there: {problem}; give another folder"
+        )
+
+
+def _write_problem(place: Path) -> str | None:
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".write-test-", dir=place))
+    except OSError as error:
+        return f"{place} cannot be written ({error.strerror})"
+    return None
+
+
+def _looks_like_model_folder(folder: Path) -> bool:
+    names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+    return all(name == "README.md" or name.isdigit() for name in names)
+
+
+def _versions(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    return [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Gives a place beside `path` to write to, and renames it to `path` if all went well."""
+    made = [parent for parent in (path.parent, *path.parent.parents) if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{path.name}.partial-{os.getpid()}"
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for parent in made:  # the innermost first; stops at one that is not empty
+                parent.rmdir()
+        raise
+
+
+def _without_optimizer_state(model):
+    """Makes a model like `model`, compiled with the task's defaults, that has not trained yet."""
+    twin = type(model).from_config(model.get_config())
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _readable_config(model) -> dict:
+    """Returns the model's configuration without the tokenizer's bytes, which nobody can read."""
+    config = keras.saving.serialize_keras_object(model)["config"]
+    tokenizer = model.tokenizer
+    config["tokenizer"] = {
+        "class_name": type(tokenizer).__name__,
+        "vocabulary_size": tokenizer.vocabulary_size,
+        "pad_id": tokenizer.pad_id,
+        "end_id": tokenizer.end_id,
+    }
+    return config
+
+
+def _tensor_names(version: Path) -> dict:
+    """Reads the names by which callers without Python feed and fetch each signature."""
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved_model = saved_model_pb2.SavedModel()
+    saved_model.ParseFromString((version / "saved_model.pb").read_bytes())
+
+    def describe(tensors):
+        return {
+            name: {
+                "tensor": info.name,
+                "dtype": tf.as_dtype(info.dtype).name,
+                "shape": [dim.size for dim in info.tensor_shape.dim],
+            }
+            for name, info in sorted(tensors.items())
+        }
+
+    return {
+        name: {"inputs": describe(signature.inputs), "outputs": describe(signature.outputs)}
+        for name, signature in sorted(saved_model.meta_graphs[0].signature_def.items())
+        if not name.startswith("__")
+    }
+
+
+def _card(model, folder: Path, number: int, scores: Mapping, about: Mapping) -> str:
+    """Writes the model card."""
+    lines = [f"# {folder.name}", "", model.describe(), ""]
+    if scores:
+        lines += ["## Scores", "", f"Measured on version {number}.", "", "| metric | value |"]
+        lines += ["| --- | --- |"]
+        lines += [f"| {name} | {_figure(value)} |" for name, value in scores.items()]
+        lines += [""]
+    for heading, text in about.items():
+        lines += [f"## {heading}", "", text, ""]
+    lines += [
+        "## Use",
+        "",
+        "With TensorFlow alone, strings in and strings out:",
+        "",
+        "```python",
+        "import tensorflow as tf",
+        "",
+        f'model = tf.saved_model.load("{folder.name}/{number}")',
+        f"{model.serving_example()}",
+        "```",
+        "",
+        "To train it further on your own texts:",
+        "",
+        "```python",
+        "import textlstm",
+        "",
+        f'model = textlstm.load("{folder.name}")',
+        "model.fit(texts, labels)",
+        "```",
+        "",
+    ]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    lines += ["## Made with", "", f"{versions}.", ""]
+    return "\n".join(lines)
+
+
+def _figure(value) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
