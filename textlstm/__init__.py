@@ -1,1 +1,31 @@
-"""Recurrent text models in Keras."""
+"""Recurrent text models in Keras: strings in, one folder out, and gates that can be seen.
+
+The names below are the front door; the rooms (`textlstm.cells`, `textlstm.layers`,
+`textlstm.tokenizers`, `textlstm.data`, `textlstm.tasks`) hold the rest.
+"""
+
+from textlstm.cells import GRUCell, LSTMCell
+from textlstm.data import EncodedCorpus, open_source, split_examples
+from textlstm.errors import InputError
+from textlstm.layers import GRU, LSTM, RNN, TokenEmbedding
+from textlstm.saving import export, load
+from textlstm.tasks import TextClassifier, train_ngram_baseline
+from textlstm.tokenizers import SentencePieceTokenizer
+
+__all__ = [
+    "EncodedCorpus",
+    "GRU",
+    "GRUCell",
+    "InputError",
+    "LSTM",
+    "LSTMCell",
+    "RNN",
+    "SentencePieceTokenizer",
+    "TextClassifier",
+    "TokenEmbedding",
+    "export",
+    "load",
+    "open_source",
+    "split_examples",
+    "train_ngram_baseline",
+]

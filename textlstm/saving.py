@@ -65,7 +65,7 @@ def export(
     number = max(_versions(folder), default=0) + 1
     with _replacing(folder / str(number)) as partial:
         serving = model.make_serving()
-        tf.saved_model.save(serving, str(partial), signatures=serving.signatures)
+        tf.saved_model.save(serving, str(partial), signatures=serving.functions)
         (partial / _TWIN).parent.mkdir(exist_ok=True)
         _without_optimizer_state(model).save(partial / _TWIN)
         description = {

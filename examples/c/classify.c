@@ -35,7 +35,7 @@
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/c/tf_tstring.h"
 
-/* ---- Failures ------------------------------------------------------------------------------- */
+/* ---- Failures ----------------------------------------------------------------------------- */
 
 /* Say what went wrong, where, and what to do; then end. The end of the process gives back what is
  * still held, so no caller cleans up after a failure; a run without one frees everything itself.
@@ -60,7 +60,7 @@ static void *grow(void *memory, size_t bytes) {
   return memory;
 }
 
-/* ---- textlstm.json: the names of the graph's tensors ------------------------------------------ */
+/* ---- textlstm.json: the names of the graph's tensors ---------------------------------------- */
 
 /* A place in a JSON text. Copying the struct remembers the place. */
 typedef struct {
@@ -277,7 +277,7 @@ static TF_Output find_tensor(TF_Graph *graph, Json json, const char *path, const
   return found;
 }
 
-/* ---- The texts -------------------------------------------------------------------------------- */
+/* ---- The texts ------------------------------------------------------------------------------ */
 
 /* Bytes with their length: a text may hold NUL, and need not be valid UTF-8. */
 typedef struct {
@@ -323,7 +323,7 @@ static TF_Tensor *string_tensor(const Text *texts, size_t count) {
   return tensor;
 }
 
-/* ---- The program ------------------------------------------------------------------------------ */
+/* ---- The program ---------------------------------------------------------------------------- */
 
 enum { LABEL, SCORE, PROBABILITIES, CLASSES, OUTPUTS };
 
@@ -397,8 +397,8 @@ int main(int argc, char **argv) {
   TF_Tensor *results[OUTPUTS] = {NULL};
   TF_SessionRun(session, NULL, &input, &text, 1, outputs, results, OUTPUTS, NULL, 0, NULL, status);
   if (TF_GetCode(status) != TF_OK) {
-    fail("%s: TensorFlow %s cannot run the signature serving_default for %zu texts; if memory "
-         "ran out, give fewer at once: %s",
+    fail("%s: TensorFlow %s cannot run the signature serving_default on this batch (of %zu): give "
+         "fewer texts at once if memory ran out, otherwise export again: %s",
          folder, TF_Version(), rows, TF_Message(status));
   }
   const int64_t classes =
@@ -407,8 +407,8 @@ int main(int argc, char **argv) {
     const int dimensions = TF_NumDims(results[i]);
     if (dimensions != WANTED[i].dimensions || TF_Dim(results[i], 0) != (int64_t)rows ||
         (dimensions == 2 && TF_Dim(results[i], 1) != classes)) {
-      fail("%s: the output \"%s\" does not have a row for each of %zu texts and, if it has "
-           "columns, one for each class: export the model again",
+      fail("%s: the output \"%s\" has another shape than one row for each text (here %zu) and, "
+           "where it has columns, one for each class: export the model again",
            folder, WANTED[i].name, rows);
     }
   }

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -351,14 +352,14 @@ def test_a_tensor_of_another_type(program, folder, tmp_path):
 def test_an_output_without_a_row_for_each_text(program, tmp_path):
     folder = export(Constant(), tmp_path / "1")
     message = failure(call_classify(program, folder, "one", "two"))
-    assert 'the output "label" does not have a row for each of 2 texts' in message
+    assert 'the output "label" has another shape than one row for each text (here 2)' in message
 
 
 def test_a_graph_that_fails(program, tmp_path):
     folder = export(WordCount(), tmp_path / "1")
     assert run_classify(program, folder, [b"12"])[1][0][1] == 12.0
     message = failure(call_classify(program, folder, "twelve"))
-    assert "cannot run the signature serving_default for 1 texts" in message
+    assert "cannot run the signature serving_default on this batch (of 1)" in message
     assert "twelve" in message  # TensorFlow's own words follow
 
 
@@ -369,7 +370,21 @@ def test_standard_output_that_takes_nothing(program, folder):
     assert b"standard output: cannot be written (No space left on device)" in done.stderr
 
 
-def test_the_program_needs_tensorflow_and_the_c_library_only(program):
+# ---- What the README says -----------------------------------------------------------------------
+
+
+def test_no_python_is_linked(program):
     needed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
     assert "libtensorflow_cc.so.2" in needed and "libpython" not in needed
-    assert SOURCE.read_text(encoding="utf-8").isascii()
+
+
+def test_the_commands_of_the_readme_compile_the_program(program, folder, tmp_path):
+    readme = (SOURCE.parent / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"(?s)```sh\n(.*?)```", readme)[0]
+    (tmp_path / "classify.c").symlink_to(SOURCE)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    subprocess.run(
+        ["sh", "-e", "-c", commands], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True
+    )
+    mine, readmes = (run_classify(p, folder, [b"text"]) for p in (program, tmp_path / "classify"))
+    assert mine == readmes

@@ -42,9 +42,10 @@ class BucketedBatches(keras.utils.PyDataset):
     agree in one of them.
 
     **An epoch is a pure function of seed and epoch number.** A run that was cut off goes on as if
-    it had not been: set `epoch` to the number of epochs done. Give `shuffle=False` to `fit`, for
-    Keras otherwise shuffles the order of batches once more, by Python's global random numbers; and
-    no `steps_per_epoch`, for Keras then announces the end of an epoch before it is one.
+    it had not been: set `epoch` to the number of epochs done. Under `fit`, the epoch goes on by
+    itself; a loop of one's own sets it. Give `shuffle=False` to `fit`, for Keras otherwise shuffles
+    the order of batches once more, by Python's global random numbers; and no `steps_per_epoch`,
+    for then Keras ends its epochs in the midst of these.
 
     Args:
         corpus: the rows.
@@ -57,7 +58,6 @@ class BucketedBatches(keras.utils.PyDataset):
         sample_weights: one number for each row, or `None`. Default: `None`.
         max_batch_tokens: no batch holds more than so many ids, padding included, unless a single
             row does; wide buckets then have smaller batches. Default: no limit.
-        **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of `PyDataset`.
 
     Batches:
         `ids`, or `(ids, labels)`, or `(ids, labels, weights)`: int32 `[batch, width]`, int32
@@ -78,9 +78,9 @@ class BucketedBatches(keras.utils.PyDataset):
         with_labels: bool = True,
         sample_weights: np.ndarray | None = None,
         max_batch_tokens: int | None = None,
-        **kwargs,
     ):
-        super().__init__(**kwargs)
+        # One worker: making a batch takes a tenth of a millisecond, handing it over takes longer.
+        super().__init__()
         if not len(corpus):
             raise ValueError("the corpus has no rows")
         if batch_size < 1 or (max_batch_tokens is not None and max_batch_tokens < 1):
@@ -144,6 +144,7 @@ class BucketedBatches(keras.utils.PyDataset):
         else:
             rows = np.argsort(self.corpus.lengths, kind="stable")
             batches = np.arange(count)
+        self._begun = self._read_to_end = False
         self._rows = rows
         self._batches = self._with_telling_pair_first(batches)
 
@@ -178,6 +179,7 @@ class BucketedBatches(keras.utils.PyDataset):
         return len(self._batches)
 
     def __getitem__(self, index: int) -> np.ndarray | tuple[np.ndarray, ...]:
+        self._read_to_end |= index == len(self) - 1
         rows = self.rows(index)
         ids = self.corpus.padded(rows, int(self._widths[self._batches[index]]), self.pad_id)
         if not self.with_labels:
@@ -186,6 +188,13 @@ class BucketedBatches(keras.utils.PyDataset):
             return ids, self.corpus.labels[rows]
         return ids, self.corpus.labels[rows], self.sample_weights[rows]
 
+    def on_epoch_begin(self) -> None:
+        """Called by Keras before an epoch."""
+        self._begun, self._read_to_end = True, False
+
     def on_epoch_end(self) -> None:
-        """Goes on to the next epoch."""
-        self.epoch += 1
+        """Called by Keras after an epoch: goes on to the next."""
+        # Keras calls this also at the start of every `fit`, with no epoch begun, and on some
+        # backends after a look at the first batch. Neither may use up an epoch.
+        if self._begun and self._read_to_end:
+            self.epoch += 1

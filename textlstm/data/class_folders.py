@@ -16,7 +16,7 @@ from pathlib import Path
 
 from textlstm.data.examples import PART_NAMES, Example, Source, standard_part
 from textlstm.data.file_trees import ARCHIVE_ENDINGS, FileTree, Folder, Parts, open_archive
-from textlstm.data.reading import decode
+from textlstm.data.reading import decode, readable
 from textlstm.data.table_files import (
     TABLE_ENDINGS,
     Columns,
@@ -61,7 +61,9 @@ class ClassFolders(Source):
             for path, stream in tree.files(labels):
                 if _is_text(path):
                     where = tree.where(path)
-                    text = decode(stream.read(), self._encoding, where).removeprefix("\ufeff")
+                    with readable(where):
+                        data = stream.read()
+                    text = decode(data, self._encoding, where).removeprefix("\ufeff")
                     yield Example(text, labels[path[:-1]], where)
 
 
@@ -119,10 +121,10 @@ class _Found:
         # A folder with a table in it is a set of its own with its notes, not a class.
         for _, file in self.tables:
             self.total.pop(file[:-1], None)
-        self.classes = _class_folders(sorted(self.total))
+        self.classes = _class_folders(trees[0].path, sorted(self.total))
         seen = {folder for classes in self.classes.values() for folder in classes.values()}
         self.others += [
-            f"{'/'.join(folder)}/ ({count:,} files)"
+            f"{'/'.join(folder)}/ ({count:,} file{'s' * (count > 1)})"
             for folder, count in sorted(self.total.items())
             if folder not in seen
         ]
@@ -133,7 +135,7 @@ class _Found:
         return next(iter(self.classes.values()), {})
 
 
-def _class_folders(folders: list[Parts]) -> dict[str, dict[str, Parts]]:
+def _class_folders(path: Path, folders: list[Parts]) -> dict[str, dict[str, Parts]]:
     """Finds the class folders among all folders that hold texts, by part and label."""
     prefix = _wrapping(folders)
     names = {folder[len(prefix)] for folder in folders if len(folder) > len(prefix)}
@@ -145,8 +147,8 @@ def _class_folders(folders: list[Parts]) -> dict[str, dict[str, Parts]]:
                 if inside and part in by_part:
                     other = next(iter(by_part[part].values()))[:-1]
                     raise InputError(
-                        f"both {'/'.join(other)} and {'/'.join((*prefix, name))} could be the "
-                        f"{part} part; take one away"
+                        f"{path}: both {'/'.join(other)} and {'/'.join((*prefix, name))} could be "
+                        f"the {part} part; take one away"
                     )
                 if inside:
                     by_part[part] = inside

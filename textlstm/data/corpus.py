@@ -213,7 +213,7 @@ class EncodedCorpus:
                 raise ValueError("its files do not fit each other")
         except InputError:
             raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise InputError(
                 f"{folder}: is no encoded corpus ({reason}); give the folder of a corpus, or build "

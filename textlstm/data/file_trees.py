@@ -20,8 +20,14 @@ from textlstm.data.reading import readable
 
 Parts = tuple[str, ...]
 
-ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
-_DECOMPRESSORS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
+_DECOMPRESSORS = {
+    ".gz": gzip.open,
+    ".tgz": gzip.open,
+    ".xz": lzma.open,
+    ".txz": lzma.open,
+    ".bz2": bz2.open,
+}
 
 
 class FileTree(ABC):
@@ -78,7 +84,7 @@ class Folder(FileTree):
 
 
 class TarArchive(FileTree):
-    """The members of a tar archive, compressed or not."""
+    """The members of a compressed tar archive."""
 
     def paths(self) -> Iterator[Parts]:
         """Yields the path of every file."""
@@ -92,12 +98,15 @@ class TarArchive(FileTree):
                 yield path, archive.extractfile(member)
 
     def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-        # "r|*" reads forward only: a compressed archive is decompressed once in a pass.
-        with readable(str(self.path)), tarfile.open(self.path, "r|*") as archive:
-            while (member := archive.next()) is not None:
-                archive.members = []  # it would keep every header of the archive otherwise
-                if member.isfile():
-                    yield archive, member
+        # Decompressed by the module for it, as tarfile itself takes a damaged end for the end. "r|"
+        # reads forward only, so each pass decompresses once.
+        decompress = _DECOMPRESSORS[self.path.suffix.lower()]
+        with readable(str(self.path)), decompress(self.path) as stream:
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                while (member := archive.next()) is not None:
+                    archive.members = []  # it would keep every header of the archive otherwise
+                    if member.isfile():
+                        yield archive, member
 
 
 class ZipArchive(FileTree):
@@ -120,7 +129,7 @@ class ZipArchive(FileTree):
 
 
 class SingleFile(FileTree):
-    """One plain or compressed file, seen as the only file of a tree."""
+    """One plain or gzipped file, seen as the only file of a tree."""
 
     def paths(self) -> Iterator[Parts]:
         """Yields the empty path, which stands for the file itself."""
@@ -128,7 +137,8 @@ class SingleFile(FileTree):
 
     def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
         with readable(str(self.path)):
-            with _DECOMPRESSORS.get(self.path.suffix.lower(), open)(self.path, "rb") as stream:
+            opener = gzip.open if self.path.suffix.lower() == ".gz" else open
+            with opener(self.path, "rb") as stream:
                 yield (), stream
 
 

@@ -85,21 +85,26 @@ def lines(stream: BinaryIO, encoding: str, where: str) -> Iterator[str]:
     Raises:
         InputError: for an undecodable byte or a NUL, with its line.
     """
-    if _has_plain_newlines(encoding):
-        # Line by line, because a decoder that reads ahead cannot tell the line of a bad byte.
-        numbered = enumerate(stream, start=1)
-        decoded = ((row, decode(raw, encoding, f"{where}:{row}")) for row, raw in numbered)
-    else:
-        decoded = _wide_lines(stream, encoding, where)
-    for row, line in decoded:
-        if row == 1:
-            line = line.removeprefix("\ufeff")
-        if "\0" in line:
-            raise InputError(
-                f"{where}:{row}: holds a NUL character; "
-                "save the file as plain text, or give its --encoding if it is UTF-16"
-            )
-        yield line
+    # A damaged file shows only where its bytes are asked for, which is here.
+    with readable(where):
+        for row, line in _numbered_lines(stream, encoding, where):
+            if row == 1:
+                line = line.removeprefix("\ufeff")
+            if "\0" in line:
+                raise InputError(
+                    f"{where}:{row}: holds a NUL character; "
+                    "save the file as plain text, or give its --encoding if it is UTF-16"
+                )
+            yield line
+
+
+def _numbered_lines(stream: BinaryIO, encoding: str, where: str) -> Iterator[tuple[int, str]]:
+    if not _has_plain_newlines(encoding):
+        yield from _wide_lines(stream, encoding, where)
+        return
+    # Line by line, because a decoder that reads ahead cannot tell the line of a bad byte.
+    for row, line in enumerate(stream, start=1):
+        yield row, decode(line, encoding, f"{where}:{row}")
 
 
 def _has_plain_newlines(encoding: str) -> bool:

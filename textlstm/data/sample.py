@@ -31,8 +31,9 @@ LANGUAGES = ("en", "zh")
 LABELS = ("negative", "positive")
 
 _SLOT = re.compile(r"\{(subject|(?:same|other)\.(?:clause|adjective))\}")
-# The first letter of the text and of each sentence, past quotes; "..." does not end a sentence.
-_SENTENCE_START = re.compile(r"(?:^|(?<!\.)(?<=[.!?])[\"')]?\s+)[\"'(]*([a-z])")
+# The first letter of the text and of each sentence, past quotes; "..." does not end a sentence, and
+# neither does a single quote, after which a speaker may follow ('Again?' they asked).
+_SENTENCE_START = re.compile(r"""(?:^|(?<!\.\.)(?<=[.!?])["”]?\s+)["'“‘(]*([a-z])""")
 
 _TRAIN_COUNT = 6_000
 _TEST_COUNT = 600

@@ -40,9 +40,9 @@ class SequencePooling(keras.layers.Layer):
         """Returns `None`: a pooled vector has no steps to mask."""
         return None
 
-    def compute_output_shape(self, sequence_shape):
+    def compute_output_shape(self, input_shape):
         """Returns `(batch, features)`."""
-        return (sequence_shape[0], self.output_features(sequence_shape[-1]))
+        return (input_shape[0], self.output_features(input_shape[-1]))
 
 
 @keras.saving.register_keras_serializable(package="textlstm")
@@ -136,9 +136,9 @@ class AttentionPooling(SequencePooling):
         super().__init__(**kwargs)
         self.units = units
 
-    def build(self, sequence_shape):
+    def build(self, input_shape):
         """Creates `W` `[features, units]`, `b` `[units]` and `v` `[units]`."""
-        features = sequence_shape[-1]
+        features = input_shape[-1]
         units = self.units or features
         self.kernel = self.add_weight(name="kernel", shape=(features, units))
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
@@ -171,15 +171,15 @@ POOLINGS = {
 }
 
 
-def make_pooling(name: str, bidirectional: bool = False, **kwargs) -> SequencePooling:
-    """Makes a pooling layer by name: `last`, `mean`, `max`, `concat` or `attention`."""
-    if name not in POOLINGS:
+def make_pooling(kind: str, bidirectional: bool = False, **kwargs) -> SequencePooling:
+    """Makes a pooling layer by its kind: `last`, `mean`, `max`, `concat` or `attention`."""
+    if kind not in POOLINGS:
         raise ValueError(
-            f"Argument `pooling` must be one of {sorted(POOLINGS)}. Received: {name!r}"
+            f"Argument `pooling` must be one of {sorted(POOLINGS)}. Received: {kind!r}"
         )
-    if name in ("last", "concat"):
+    if kind in ("last", "concat"):
         kwargs["bidirectional"] = bidirectional
-    return POOLINGS[name](**kwargs)
+    return POOLINGS[kind](**kwargs)
 
 
 def _pool_last(sequence, mask, bidirectional: bool):

@@ -188,16 +188,23 @@ class RNN(keras.layers.Layer):
         mask = mask if self.return_sequences else None
         return (mask, [None] * len(self.state_sizes)) if self.return_state else mask
 
-    def compute_output_spec(self, inputs, initial_state=None, mask=None, training=False):
-        """Returns the shapes and types of the outputs, without computing them."""
-        batch, time = inputs.shape[:2]
-        shape = (batch, time) if self.return_sequences else (batch,)
-        outputs = KerasTensor((*shape, self.output_size), dtype=self.compute_dtype)
+    def compute_output_shape(self, input_shape, initial_state_shape=None):
+        """Returns the shape of the outputs; with `return_state`, `(shape, [shape of each state])`."""
+        batch, time = input_shape[:2]
+        steps = (time,) if self.return_sequences else ()
+        shape = (batch, *steps, self.output_size)
         if not self.return_state:
-            return outputs
-        return outputs, [
-            KerasTensor((batch, len(self.cells), size), dtype=self.compute_dtype)
-            for size in self.state_sizes
+            return shape
+        return shape, [(batch, len(self.cells), size) for size in self.state_sizes]
+
+    def compute_output_spec(self, inputs, initial_state=None, mask=None, training=False):
+        """Returns shapes and types of the outputs, without computing them."""
+        shape = self.compute_output_shape(inputs.shape)
+        if not self.return_state:
+            return KerasTensor(shape, dtype=self.compute_dtype)
+        outputs, states = shape
+        return KerasTensor(outputs, dtype=self.compute_dtype), [
+            KerasTensor(state, dtype=self.compute_dtype) for state in states
         ]
 
     def get_config(self) -> dict:

@@ -15,7 +15,7 @@ class Serving(tf.Module):
     """What is written to disk: the variables, the tokenizer's tables and the functions over them.
 
     Attributes:
-        signatures: dict from the name of a signature to its `tf.function`.
+        functions: dict from the name of a signature to its `tf.function`.
     """
 
     def __init__(self, model):
@@ -23,7 +23,7 @@ class Serving(tf.Module):
         # The optimizer's variables are not among them: an export does not train.
         self.model_variables = [variable.value for variable in model.variables]
         self.tokenizer = model.tokenizer.graph
-        self.signatures = {}
+        self.functions = {}
 
 
 def classifier_serving(model) -> Serving:
@@ -55,7 +55,7 @@ def classifier_serving(model) -> Serving:
             "classes": tf.tile(names[None], [tf.shape(text)[0], 1]),
         }
 
-    serving.signatures["serving_default"] = _signature(classify, text=tf.string)
+    serving.functions["serving_default"] = _signature(classify, text=tf.string)
     add_tokenizer_signatures(serving)
     return serving
 
@@ -71,8 +71,8 @@ def add_tokenizer_signatures(serving: Serving) -> None:
     def decode(ids, lengths):
         return {"text": tokenizer.decode(ids, lengths)}
 
-    serving.signatures["encode"] = _signature(encode, text=tf.string)
-    serving.signatures["decode"] = tf.function(
+    serving.functions["encode"] = _signature(encode, text=tf.string)
+    serving.functions["decode"] = tf.function(
         decode,
         autograph=False,
         input_signature=[

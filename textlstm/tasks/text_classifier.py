@@ -1,14 +1,17 @@
 """Text classification: strings to one of several labels."""
 
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from textlstm.cells import Cell, GRUCell, LSTMCell
-from textlstm.data import BucketedBatches, EncodedCorpus, held_out
+from textlstm.cells import GRUCell, LSTMCell
+from textlstm.data import BucketedBatches, EncodedCorpus, Example, part_of
 from textlstm.errors import InputError
 from textlstm.layers import RNN, TokenEmbedding, make_pooling
+from textlstm.tasks.training_state import TrainingState
 from textlstm.tokenizers import SentencePieceTokenizer
 
 CELLS = {"lstm": LSTMCell, "gru": GRUCell}
@@ -170,6 +173,11 @@ class TextClassifier(keras.Model):
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
+    def compile_from_config(self, config: dict):
+        """Compiles as `get_compile_config` recorded; a loaded model trains on as it was compiled."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     # === Strings in ===
 
     def fit(
@@ -182,6 +190,7 @@ class TextClassifier(keras.Model):
         validation_split: float = 0.1,
         validation_data=None,
         early_stopping: int | None = 2,
+        checkpoint: str | Path | None = None,
         shuffle: bool = True,
         seed: int = 0,
         sample_weight=None,
@@ -190,9 +199,9 @@ class TextClassifier(keras.Model):
     ):
         """Trains on texts and labels, as `keras.Model.fit`.
 
-        With texts, a slice of them is held out for validation, chosen by the texts themselves (equal
-        texts stay together), and the training stops when the loss on it no longer falls; the best
-        weights are kept.
+        With texts, a slice of them is held out for validation, chosen by the texts themselves
+        (equal texts stay together), and the training stops when the loss on it no longer falls; the
+        best weights are kept.
 
         If the labels are others than the model's, the model gets a new last layer for them, with new
         weights, keeps the rest, and says so.
@@ -206,9 +215,12 @@ class TextClassifier(keras.Model):
             validation_split: share of texts held out when there is no `validation_data`; default
                 0.1, 0 for none. Only for texts.
             validation_data: `(texts, labels)`, or anything that `x` may be.
-            early_stopping: number of epochs without a better validation loss after which to stop and
-                go back to the best weights; default 2, `None` for never. Without validation data it
-                has no effect.
+            early_stopping: number of epochs without a better validation loss after which to stop
+                and go back to the best weights; default 2, `None` for never. Without validation
+                data it has no effect.
+            checkpoint: a folder in which the state of the training is kept after each epoch. If it
+                holds one already, the training goes on from there; call with the same data and
+                arguments. Default: none is kept.
             shuffle: whether each epoch takes the rows in a new order.
             seed: of that order.
             sample_weight: with texts: a weight for each.
@@ -222,36 +234,48 @@ class TextClassifier(keras.Model):
         Raises:
             InputError: if texts and labels do not go together.
         """
-        if not _holds_texts(x):
-            self._adopt_labels_of(x)
-        else:
-            x, y = _texts(x), _label_array(y, x)
-            self._adopt_labels(y, verbose=kwargs.get("verbose", "auto"))
-            y = self._label_ids(y)
-            weights = None if sample_weight is None else np.asarray(sample_weight, "float32")
+        weights = None
+        if _holds_texts(x):
+            x = _checked_texts(x)
+            y = _checked_labels(y, len(x))
+            if sample_weight is not None:
+                weights = np.asarray(sample_weight, "float32")
+            self.adopt_labels(self._names_in(y))
             if validation_data is None and validation_split:
-                out = held_out(x, validation_split, seed=seed)  # bool [rows]
-                if 0 < out.sum() < len(x):
-                    validation_data = ([x[i] for i in np.flatnonzero(out)], y[out])
-                    kept = np.flatnonzero(~out)
-                    x, y = [x[i] for i in kept], y[kept]
-                    weights = None if weights is None else weights[kept]
+                held_out = _held_out(x, validation_split, seed)  # bool [rows]
+                if held_out.any() and not held_out.all():
+                    validation_data = self.encode(_pick(x, held_out), y[held_out])
+                    x, y = _pick(x, ~held_out), y[~held_out]
+                    weights = None if weights is None else weights[~held_out]
             x = self.encode(x, y)
-            y, sample_weight = None, weights
-        x = self._batches(x, batch_size, shuffle=shuffle, seed=seed, sample_weight=sample_weight)
+        elif isinstance(x, EncodedCorpus):
+            self.adopt_labels(x.label_names)
+        x = self._batches(x, batch_size, shuffle=shuffle, seed=seed, sample_weights=weights)
 
         callbacks = list(callbacks or [])
+        stopping = None
         if validation_data is not None:
             validation_data = self._evaluation_batches(validation_data, batch_size)
-            stops = any(isinstance(c, keras.callbacks.EarlyStopping) for c in callbacks)
-            if early_stopping is not None and not stops:
-                callbacks.append(
-                    keras.callbacks.EarlyStopping(
-                        monitor="val_loss", patience=early_stopping, restore_best_weights=True
-                    )
+            given = [c for c in callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
+            if given:
+                stopping = given[0]
+            elif early_stopping is not None:
+                stopping = keras.callbacks.EarlyStopping(
+                    monitor="val_loss", patience=early_stopping, restore_best_weights=True
                 )
+                callbacks.append(stopping)
+        if checkpoint is not None:
+            state = TrainingState(checkpoint, self, x, stopping)
+            kwargs["initial_epoch"] = state.restore()
+            callbacks.append(state)
+        # BucketedBatches shuffles by itself, each epoch by a number of its own.
         return super().fit(
-            x, epochs=epochs, validation_data=validation_data, callbacks=callbacks, **kwargs
+            x,
+            epochs=epochs,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            shuffle=False,
+            **kwargs,
         )
 
     def evaluate(self, x=None, y=None, *, batch_size: int = 256, sample_weight=None, **kwargs):
@@ -281,18 +305,19 @@ class TextClassifier(keras.Model):
         Returns:
             float32 `[rows, labels]`, in the order of the rows.
         """
-        order = None
         if _holds_texts(x):
-            x = self.encode(_texts(x))
-        if isinstance(x, EncodedCorpus):
-            if len(x) == 0:
+            x = _checked_texts(x)
+            if not x:
                 return np.zeros((0, len(self.labels)), "float32")
+            x = self.encode(x)
+        if isinstance(x, EncodedCorpus):
             x = self._batches(x, batch_size, shuffle=False, with_labels=False)
-            order = x.order
         logits = super().predict(self._batches(x, batch_size), **kwargs)
         probabilities = np.asarray(keras.ops.softmax(logits), "float32")
-        if order is not None:
-            probabilities[order] = probabilities.copy()
+        if isinstance(x, BucketedBatches):  # back from the order of the batches
+            in_place = np.empty_like(probabilities)
+            in_place[x.order] = probabilities
+            return in_place
         return probabilities
 
     def classify(self, texts) -> list[str]:
@@ -300,26 +325,114 @@ class TextClassifier(keras.Model):
         best = self.predict(texts, verbose=0).argmax(axis=-1)
         return [self.labels[index] for index in best]
 
-    def encode(self, texts, labels=None, **kwargs) -> EncodedCorpus:
-        """Encodes texts once, to be fitted or evaluated many times.
+    def encode(self, texts, labels=None, **options) -> EncodedCorpus:
+        """Encodes texts once, to be fitted, evaluated or predicted many times.
 
         Args:
-            texts: an iterable of texts, or of `textlstm.data.Example`s.
-            labels: their labels, names or numbers; `None` with examples, which bring their own, and
-                for texts without labels.
-            **kwargs: `folder` and others of `EncodedCorpus.build`.
+            texts: an iterable of texts, or of `textlstm.data.Example`s, which bring their labels.
+            labels: with texts: their labels, names or numbers; default none.
+            **options: `folder` and others of `EncodedCorpus.build`.
 
         Returns:
-            The corpus, rows cut to `max_tokens`.
+            The corpus, its rows cut to `max_tokens`.
+
+        Raises:
+            InputError: if a label is not among the model's.
         """
-        return EncodedCorpus.build(
-            texts,
-            self.tokenizer,
-            labels=labels,
-            label_names=self.labels,
-            max_tokens=self.max_tokens,
-            **kwargs,
+        texts = iter(texts)
+        first = next(texts, None)
+        names = self.labels if isinstance(first, Example) else None
+        texts = () if first is None else itertools.chain([first], texts)
+        corpus = EncodedCorpus.build(
+            texts, self.tokenizer, labels=names, max_tokens=self.max_tokens, **options
         )
+        if labels is not None:
+            corpus.labels = self._label_numbers(_checked_labels(labels, len(corpus)))
+            corpus.label_names = self.labels
+        return corpus
+
+    def _batches(self, x, batch_size, shuffle=False, **options):
+        """Turns whatever `fit` takes, texts excepted, into batches of ids."""
+        if isinstance(x, EncodedCorpus):
+            if x.labels is not None and x.label_names != self.labels:
+                names = np.array(x.label_names, dtype=object)
+                x = x.subset(np.arange(len(x)))
+                x.labels, x.label_names = self._label_numbers(names[x.labels]), self.labels
+            return BucketedBatches(
+                x, batch_size, pad_id=self.tokenizer.pad_id, shuffle=shuffle, **options
+            )
+        if hasattr(x, "element_spec"):  # a tf.data.Dataset
+            from textlstm.tasks.tf_datasets import encode_dataset
+
+            return encode_dataset(x, self)
+        return x
+
+    def _evaluation_batches(self, data, batch_size):
+        """Turns validation data into batches: `(texts, labels[, weights])` or what `fit` takes."""
+        weights = None
+        if isinstance(data, (tuple, list)):
+            texts, labels, *rest = data
+            texts = _checked_texts(texts)
+            weights = rest[0] if rest else None
+            data = self.encode(texts, _checked_labels(labels, len(texts)))
+        return self._batches(data, batch_size, sample_weights=weights)
+
+    # === Labels ===
+
+    def _label_numbers(self, labels: np.ndarray) -> np.ndarray:
+        """Turns names or numbers into positions in `self.labels`, int32 `[rows]`."""
+        if labels.dtype.kind in "iu":
+            wrong = (labels < 0) | (labels >= len(self.labels))
+            numbers = labels
+        else:
+            positions = {name: number for number, name in enumerate(self.labels)}
+            numbers = np.array([positions.get(label, -1) for label in labels.tolist()])
+            wrong = numbers < 0
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise InputError(
+                f"row {row}: the label {labels[row]!r} is none of the model's labels "
+                f"{', '.join(self.labels)}; mend the label, or fit the model on rows that have it"
+            )
+        return numbers.astype("int32")
+
+    def _names_in(self, labels: np.ndarray) -> tuple[str, ...]:
+        """Returns the names of the labels in data; numbers name the model's labels, if they can."""
+        if labels.dtype.kind not in "iu":
+            return tuple(sorted(set(labels.tolist())))
+        if labels.min() < 0:
+            raise InputError(f"labels must be names, or numbers from 0; got {labels.min()}")
+        if labels.max() < len(self.labels):
+            return self.labels
+        return tuple(str(number) for number in range(labels.max() + 1))
+
+    def adopt_labels(self, labels: Sequence[str]) -> None:
+        """Gives the model a new last layer for `labels`, unless it knows them all.
+
+        Args:
+            labels: the names of the classes.
+
+        Raises:
+            InputError: if there is only one label, and the model does not know it.
+        """
+        labels = tuple(labels)
+        if set(labels) <= set(self.labels):
+            return
+        if len(labels) < 2:
+            raise InputError(
+                f"every row has the label {labels[0]!r}; a classifier needs at least two classes"
+            )
+        print(
+            f"New labels {', '.join(labels)} instead of {', '.join(self.labels)}: the last layer "
+            "begins anew, the layers below it keep what they have learned."
+        )
+        self.labels = labels
+        self.head.pop()
+        self.head.add(_logits_layer(labels))
+        # The optimizer holds state for the old weights, and the compiled steps use them.
+        self.compile_from_config(self.get_compile_config())
+
+    # === Saving ===
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor; the tokenizer's model is part of it."""
@@ -349,3 +462,76 @@ class TextClassifier(keras.Model):
         from textlstm.tasks.serving import classifier_serving
 
         return classifier_serving(self)
+
+    def describe(self) -> str:
+        """Says in one sentence what the model is, for its card."""
+        directions = "bidirectional " if self.recurrent.bidirectional else ""
+        layers = f"{self.recurrent.num_layers}-layer " if self.recurrent.num_layers > 1 else ""
+        return (
+            f"A text classifier for the labels {', '.join(f'`{label}`' for label in self.labels)}: "
+            f"a {layers}{directions}{type(self.recurrent.cell).__name__.removesuffix('Cell')} of "
+            f"{self.recurrent.state_sizes[0]} units over {self.tokenizer.vocabulary_size:,} "
+            f"SentencePiece tokens, {self.count_params():,} parameters. Texts are read up to "
+            f"{self.max_tokens:,} tokens; what stands after that is not seen."
+        )
+
+    def serving_example(self) -> str:
+        """Returns a line of Python that asks an export, loaded as `model`, a question."""
+        return 'model.signatures["serving_default"](text=tf.constant(["…"]))["label"]'
+
+
+def _logits_layer(labels) -> keras.layers.Layer:
+    # float32 whatever the model computes in: softmax and the loss want the digits.
+    return keras.layers.Dense(len(labels), dtype="float32", name="logits")
+
+
+def _holds_texts(x) -> bool:
+    """Tells texts from what is batched or encoded already."""
+    encoded = isinstance(x, (EncodedCorpus, keras.utils.PyDataset)) or hasattr(x, "element_spec")
+    return not encoded
+
+
+def _checked_texts(texts) -> list:
+    """Returns texts as a list of `str` and `bytes`, or says which row is something else."""
+    if texts is None or isinstance(texts, (str, bytes)):
+        raise InputError(f"texts must be a list of strings; got {type(texts).__name__}")
+    texts = list(texts)
+    for row, text in enumerate(texts):
+        if not isinstance(text, (str, bytes)):
+            raise InputError(f"row {row}: a text must be a string; got {text!r}")
+    return texts
+
+
+def _checked_labels(labels, rows: int) -> np.ndarray:
+    """Returns labels as an array of `str` (dtype object) or of int, `[rows]`."""
+    if labels is None:
+        raise InputError("texts need labels: give y, a name or number for each text")
+    labels = np.asarray(labels)
+    if labels.shape != (rows,):
+        raise InputError(
+            f"there are {rows} texts and labels of shape {labels.shape}; give one label a text"
+        )
+    if not rows:
+        raise InputError("there is no text; give at least one")
+    if labels.dtype.kind in "iub":
+        return labels.astype("int64")
+    if labels.dtype.kind == "f" and (labels == np.floor(labels)).all():
+        return labels.astype("int64")
+    for row, label in enumerate(labels.tolist()):
+        if not isinstance(label, str):
+            raise InputError(f"row {row}: a label must be a name or a number; got {label!r}")
+    return labels.astype(object)
+
+
+def _held_out(texts: list, share: float, seed: int) -> np.ndarray:
+    """Says of each text whether it is held out: by the text itself, so equal texts go together."""
+
+    def is_held_out(text):
+        text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        return part_of(text, shares={"validation": share}, seed=seed) == "validation"
+
+    return np.array([is_held_out(text) for text in texts], bool)
+
+
+def _pick(texts: list, chosen: np.ndarray) -> list:
+    return [text for text, is_chosen in zip(texts, chosen) if is_chosen]

@@ -1,0 +1,122 @@
+"""What the recipes share: their flags, one line for a mistake, and the place of their results."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what native code writes to the standard error off the screen."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+# TensorFlow would print how it was built, and that there is no GPU.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with quiet():
+    import keras as keras
+    import tensorflow as tf
+
+from textlstm import InputError
+from textlstm.saving import check_export_folder
+
+tf.get_logger().setLevel("ERROR")
+MODELS = Path(__file__).resolve().parent.parent / "models"
+
+
+def add_shared_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that all recipes have."""
+    add = parser.add_argument
+    add(
+        "--data",
+        default="sample",
+        help="'sample' (default), or a path: .csv .tsv .jsonl, a folder or an archive",
+    )
+    add("--text-column", help="name or position of the column of texts")
+    add("--label-column", help="name or position of the column of labels")
+    add("--encoding", default="utf-8", help="of the files; default utf-8")
+    add("--units", type=positive, help="size of the recurrent state")
+    add("--num-layers", type=positive, help="number of recurrent layers")
+    add("--cell", choices=["lstm", "gru"], help="the recurrent cell")
+    add("--epochs", type=positive, help="the most passes over the data")
+    add("--init", metavar="FOLDER", help="fine-tune the model exported there")
+    add("--export", metavar="FOLDER", help="default: models/RECIPE-DATA")
+    add("--resume", action="store_true", help="go on with a run that was cut off")
+    add("--seed", type=int, default=0, help="of split, weights and order; default 0")
+    add("--limit", type=positive, help="use at most so many rows of each part")
+
+
+def positive(text: str) -> int:
+    """Reads a positive integer from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive whole number, got {text!r}")
+    return int(text)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a recipe; a mistake of the user's ends it with one line and status 2."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(_fail(str(error)))
+    except KeyboardInterrupt:
+        sys.exit(_fail("stopped; the same command with --resume goes on from the last epoch"))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(_fail(f"{error.filename}: {error.strerror}"))
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+class RunFolder:
+    """Where a run keeps what it needs to be resumed: `FOLDER/.training`, gone when it has ended.
+
+    Args:
+        export: the folder that the run will export to.
+        options: what the run was called with; a run is resumed with the same options only.
+        resume: whether to go on with what is there; otherwise it is removed.
+    """
+
+    def __init__(self, export: Path, options: dict, resume: bool):
+        check_export_folder(export)
+        self.path = export / ".training"
+        record = self.path / "options.json"
+        options = {name: value for name, value in sorted(options.items()) if name != "resume"}
+        if resume and record.is_file():
+            before = json.loads(record.read_text(encoding="utf-8"))
+            other = [name for name in options if before.get(name) != options[name]]
+            if other:
+                changes = ", ".join(
+                    f"--{name.replace('_', '-')} was {before.get(name)!r}, is {options[name]!r}"
+                    for name in other
+                )
+                raise InputError(
+                    f"{self.path}: the run there was begun with other flags ({changes}); give the "
+                    "same ones, or leave out --resume to begin anew"
+                )
+            return
+        if resume:
+            print(f"Nothing to resume in {export}: beginning anew.")
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True)
+        record.write_text(json.dumps(options), encoding="utf-8")
+
+    def remove(self) -> None:
+        """Removes the folder: the run has ended."""
+        shutil.rmtree(self.path)

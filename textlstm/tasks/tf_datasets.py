@@ -1,0 +1,47 @@
+"""`tf.data` pipelines of strings, turned into pipelines of ids by the tokenizer's graph.
+
+Imports tensorflow; a task reaches it only when it is given a `tf.data.Dataset`.
+"""
+
+import keras
+import tensorflow as tf
+
+from textlstm.errors import InputError
+from textlstm.tasks.serving import cut_rows
+
+
+def encode_dataset(dataset: tf.data.Dataset, model) -> tf.data.Dataset:
+    """Maps a batched dataset of texts to one of ids; one of ids passes through.
+
+    Args:
+        dataset: elements are `texts` or `(texts, labels[, weights])`: strings `[batch]`; names or
+            numbers `[batch]`; floats `[batch]`.
+        model: a `TextClassifier`.
+
+    Returns:
+        A dataset of `ids` or `(ids, labels[, weights])`, int32 `[batch, time]` and `[batch]`.
+
+    Raises:
+        InputError: if the dataset is not batched.
+    """
+    spec = dataset.element_spec
+    is_tuple = isinstance(spec, tuple)
+    text_spec, *target_specs = spec if is_tuple else (spec,)
+    if text_spec.dtype != tf.string:
+        return dataset
+    if text_spec.shape.rank != 1:
+        raise InputError(
+            f"the dataset's texts have shape {text_spec.shape}; batch it: dataset.batch(64)"
+        )
+    tokenizer = model.tokenizer
+    graph = tokenizer.graph
+    numbers = keras.layers.StringLookup(vocabulary=list(model.labels), num_oov_indices=0)
+
+    def encode(text, *targets):
+        ids, _ = cut_rows(*graph.encode(text), model.max_tokens, tokenizer.end_id)
+        if not is_tuple:
+            return ids
+        label, *weights = targets
+        return ids, numbers(label) if label.dtype == tf.string else label, *weights
+
+    return dataset.map(encode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
