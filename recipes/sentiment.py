@@ -1,4 +1,4 @@
-"""Trains a classifier of sentiment, or of any other labels, and exports a folder that takes strings.
+"""Trains a classifier of sentiment, or of other labels, and exports a folder that takes strings.
 
 python recipes/sentiment.py
 The embedded sample: reviews in English and Chinese, written for this project.
@@ -39,7 +39,8 @@ SENTENCES = [
 ]
 
 
-def main():
+def main() -> None:
+    """Trains, evaluates, exports, and asks the export."""
     flags = read_flags()
 
     # === The data: a part to train on, one to stop by, one that is looked at once, at the end ===
@@ -179,7 +180,7 @@ def accuracy(answers, labels) -> float:
 
 
 def answer(version: Path, texts: list[str]) -> None:
-    """Loads an exported version as anybody would who has TensorFlow only, and prints its answers."""
+    """Loads an exported version as one would who has TensorFlow only, and prints its answers."""
     classify = tf.saved_model.load(str(version)).signatures["serving_default"]
     answers = classify(text=tf.constant(texts))
     for text, label, score in zip(texts, answers["label"].numpy(), answers["score"].numpy()):

@@ -1,5 +1,67 @@
-"""What all tests share: quiet TensorFlow, one thread a worker, and a small tokenizer and model."""
+"""What the tests share: quiet, small TensorFlow, and one small trained classifier."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import pytest  # noqa: E402
+
+import textlstm  # noqa: E402
+from textlstm.data import sample_reviews  # noqa: E402
+
+# What people send to a server: nothing, white space, control characters, broken UTF-8, emoji,
+# writing from right to left, several scripts at once.
+HARD_TEXTS = [
+    b"",
+    b"   \t\n ",
+    b"\x00",
+    b"a\x00b\x01\x02",
+    b"\xff\xfe\xc3(\xe2\x82 broken",
+    "👩‍👩‍👧‍👦🎉 nice".encode(),
+    "الخدمة ممتازة".encode(),
+    "שירות טוב".encode(),
+    "很好 good très bien ひどい".encode(),
+    "ﬁne ½ Ａ \u0301\u0301".encode(),
+]
+
+
+@pytest.fixture(scope="session")
+def reviews():
+    """300 training reviews, English and Chinese in turn, as (texts, labels)."""
+    pairs = zip(sample_reviews("en", "train", 150), sample_reviews("zh", "train", 150))
+    examples = [example for pair in pairs for example in pair]
+    return [e.text for e in examples], [e.label for e in examples]
+
+
+@pytest.fixture(scope="session")
+def tokenizer(reviews):
+    """A unigram tokenizer of a few hundred pieces."""
+    return textlstm.SentencePieceTokenizer.train(reviews[0], vocabulary_size=700)
+
+
+@pytest.fixture(scope="session")
+def make_classifier(tokenizer):
+    """Makes small classifiers; keyword arguments go to `TextClassifier`."""
+
+    def make(labels=("negative", "positive"), **options):
+        keras.utils.set_random_seed(0)
+        options = {"units": 8, "embedding_dim": 8, "max_tokens": 40, **options}
+        return textlstm.TextClassifier(tokenizer, labels, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(make_classifier, reviews):
+    """A classifier that has seen the reviews; do not train it on."""
+    model = make_classifier()
+    model.fit(*reviews, epochs=2, batch_size=16, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="session")
+def exported(trained, tmp_path_factory):
+    """The path of the exported version of `trained`."""
+    folder = tmp_path_factory.mktemp("models") / "small"
+    return textlstm.export(trained, folder, scores={"accuracy": 0.5}, about={"Data": "Made up."})

@@ -126,6 +126,31 @@ def test_parts_share_neither_frames_nor_phrases():
     }
 
 
+def test_opinions_agree_with_their_aspects():
+    content = blocks(
+        [{"text": "{subject}: {same.clause}"}],
+        [phrase("-", p, domain="food") for p in ("positive", "negative")],
+        [("food", "lunch")],
+        language="zh",
+    )
+    content["aspects"] = [
+        {"domain": "food", "text": "the soup", "plural": False},
+        {"domain": "food", "text": "the rolls", "plural": True},
+    ]
+    content["opinions"] = [
+        {"polarity": "positive", "part": "train", "text": "{aspect} {is} fine"},
+        {"polarity": "negative", "part": "train", "text": "{aspect} fail{s}"},
+    ]
+    assert pairs(content, 6) == {
+        ("positive", "lunch: -"),
+        ("positive", "lunch: the soup is fine"),
+        ("positive", "lunch: the rolls are fine"),
+        ("negative", "lunch: -"),
+        ("negative", "lunch: the soup fails"),
+        ("negative", "lunch: the rolls fail"),
+    }
+
+
 def test_too_many_are_asked_for():
     content = blocks([{"text": "{same.clause}"}], [phrase(p, p) for p in ("positive", "negative")])
     with pytest.raises(InputError, match="'en', part 'train'.*no more than 2 .* 3 were asked"):
@@ -142,7 +167,7 @@ def test_unknown_language():
 def test_blocks_from_a_file(tmp_path):
     path = tmp_path / "reviews.json"
     path.write_text(json.dumps(blocks([], written=[("positive", "Good.")])), encoding="utf-8")
-    assert written_reviews(path) == [Example("Good.", "positive", "sample/en/written:1")]
+    assert written_reviews(path) == [Example("Good.", "positive", "sample/en/written-test:1")]
 
 
 # ---- the reviews that are embedded -------------------------------------------------------------
@@ -175,12 +200,21 @@ def test_a_seed_gives_the_same_reviews_and_fewer_are_the_first(language):
 
 
 def test_test_reviews_share_no_frame_no_phrase_and_no_text_with_train(language, raw):
-    for kind in ("frames", "phrases"):
-        parts = [{row["text"] for row in raw[kind] if row["part"] == p} for p in ("train", "test")]
-        assert all(parts) and not parts[0] & parts[1]
-    test = {review.text for review in sample_reviews(language, "test", 600)}
-    train = {review.text for review in sample_reviews(language, "train", 6_000)}
-    assert len(test) == 600 and not test & train
+    for kind in ("frames", "phrases", "opinions"):
+        texts = [row["text"] for row in raw[kind]]
+        assert len(set(texts)) == len(texts)  # so the parts have none in common
+        assert {row["part"] for row in raw[kind]} == {"train", "validation", "test"}
+    parts = [("train", 6_000), ("validation", 600), ("test", 600)]
+    texts = [{e.text for e in sample_reviews(language, part, count)} for part, count in parts]
+    assert [len(part) for part in texts] == [6_000, 600, 600]
+    assert len(set.union(*texts)) == 7_200
+
+
+def test_there_are_as_many_blocks_as_promised(raw):
+    assert len(raw["phrases"]) + len(raw["opinions"]) >= 1_000
+    assert len(raw["frames"]) >= 75
+    devices = {"negation", "contrast", "intensity"}
+    assert devices <= {frame["device"] for frame in raw["frames"]}
 
 
 def test_every_frame_can_be_filled(raw):
@@ -191,19 +225,21 @@ def test_every_frame_can_be_filled(raw):
         assert found == list(LABELS)
 
 
-def test_written_reviews_are_balanced_and_different(language):
-    written = written_reviews(language)
-    labels = Counter(review.label for review in written)
-    assert set(labels) == {"negative", "positive"}
-    assert min(labels.values()) > 50
-    assert len({review.text for review in written}) == len(written)
+def test_written_reviews_are_many_balanced_and_different(language):
+    parts = {part: written_reviews(language, part) for part in ("train", "test")}
+    for written in parts.values():
+        assert len(written) >= 200
+        labels = Counter(review.label for review in written)
+        assert labels["negative"] == labels["positive"]
+    texts = [review.text for written in parts.values() for review in written]
+    assert len(set(texts)) == len(texts)
 
 
 def test_the_source_takes_the_languages_in_turn():
     source = open_source("sample")
     assert (source.name, source.parts) == ("sample", ("train", "test", "written"))
-    small = SampleSource(train_count=3, test_count=2)
-    assert [e.where for e in small.examples("train")] == [
+    small = SampleSource({"train": 3})
+    assert [e.where for e in small.examples("train")][:6] == [
         f"sample/{language}/train:{row}" for row in (1, 2, 3) for language in LANGUAGES
     ]
     assert sum(1 for _ in source.examples("test")) == 1_200

@@ -36,7 +36,7 @@ class Encoder(Protocol):
 
     end_id: int
 
-    def encode(self, texts: list[str]) -> list[np.ndarray]:
+    def encode(self, texts: list[str | bytes]) -> list[np.ndarray]:
         """Returns the int32 ids of each text, the last of them `end_id`."""
 
 
@@ -120,7 +120,7 @@ class EncodedCorpus:
     @classmethod
     def build(
         cls,
-        texts: Iterable[Example | str],
+        texts: Iterable[Example | str | bytes],
         tokenizer: Encoder,
         *,
         labels: Sequence[str] | None = None,
@@ -133,7 +133,7 @@ class EncodedCorpus:
         """Encodes texts, a chunk at a time.
 
         Args:
-            texts: examples or plain strings.
+            texts: examples, or plain strings, or their UTF-8 bytes.
             tokenizer: has `encode(list of strings)` and `end_id`.
             labels: the names of the classes, in the order of their numbers; the texts must then be
                 examples. Default: the corpus has no labels.
@@ -239,7 +239,7 @@ class EncodedCorpus:
 
 
 def _encoded_chunks(
-    texts: Iterable[Example | str],
+    texts: Iterable[Example | str | bytes],
     tokenizer: Encoder,
     labels: Sequence[str] | None,
     max_tokens: int | None,
@@ -252,7 +252,7 @@ def _encoded_chunks(
     done = 0
     while chunk := list(islice(texts, chunk_size)):
         classes = [] if labels is None else [_class_of(row, numbers) for row in chunk]
-        rows = tokenizer.encode([row if isinstance(row, str) else row.text for row in chunk])
+        rows = tokenizer.encode([row.text if isinstance(row, Example) else row for row in chunk])
         if not all(len(row) and row[-1] == tokenizer.end_id for row in rows):
             raise ValueError(
                 f"tokenizer.encode gave a row that does not end with {tokenizer.end_id=}"
@@ -270,8 +270,8 @@ def _encoded_chunks(
             progress(done)
 
 
-def _class_of(row: Example | str, numbers: dict[str, int]) -> int:
-    if isinstance(row, str):
+def _class_of(row: Example | str | bytes, numbers: dict[str, int]) -> int:
+    if not isinstance(row, Example):
         raise TypeError("a corpus with labels is built from examples, not from strings")
     try:
         return numbers[row.label]

@@ -1,9 +1,10 @@
 """The embedded reviews, English and Chinese, so that everything runs with no network.
 
 Each language is a file `samples/reviews_LANGUAGE.json`: *frames*, sentences with slots; *phrases*,
-clauses and adjectives that are positive or negative; *subjects*, what is reviewed; and reviews
-*written* freely. Reviews are unfolded from them by a seed. Frames and phrases belong to either
-"train" or "test", so a test review is made of words and turns that training never put together.
+clauses and adjectives that are positive or negative; *opinions*, such clauses about any of the
+*aspects* of a domain; *subjects*, what is reviewed; and reviews *written* freely. Reviews are
+unfolded from them by a seed. Frames, phrases and opinions belong to "train", "validation" or
+"test", so a test review is made of words and turns that training never put together.
 
 The slots of a frame:
 
@@ -12,8 +13,10 @@ The slots of a frame:
 - `{other.clause}`, `{other.adjective}`: a phrase of the opposite polarity, for frames that take it
   back ("I was told that {other.clause}, but {same.clause}.").
 
-All phrases of a review come from its subject's domain or from "general". A frame whose meaning has
-a polarity of its own says so by the key "polarity".
+A clause is a phrase or, as often, an opinion about an aspect, whose slots are `{aspect}` and, where
+the verb agrees with it, `{is}`, `{was}`, `{has}`, `{does}` and `{s}`. All phrases and aspects of a
+review come from its subject's domain or from "general". A frame whose meaning has a polarity of its
+own says so by the key "polarity".
 """
 
 import json
@@ -35,8 +38,17 @@ _SLOT = re.compile(r"\{(subject|(?:same|other)\.(?:clause|adjective))\}")
 # neither does a single quote, after which a speaker may follow ('Again?' they asked).
 _SENTENCE_START = re.compile(r"""(?:^|(?<!\.\.)(?<=[.!?])["”]?\s+)["'“‘(]*([a-z])""")
 
-_TRAIN_COUNT = 6_000
-_TEST_COUNT = 600
+# What a slot of an opinion becomes with an aspect in the singular and in the plural.
+_AGREEMENT = {
+    "is": ("is", "are"),
+    "was": ("was", "were"),
+    "has": ("has", "have"),
+    "does": ("does", "do"),
+    "s": ("s", ""),
+}
+_OPINION_SHARE = 0.5
+
+_COUNTS = {"train": 6_000, "validation": 600, "test": 600}
 
 
 class SampleReviews:
@@ -48,7 +60,9 @@ class SampleReviews:
 
     def __init__(self, blocks: Mapping):
         self.language = blocks["language"]
-        self.written = [(row["label"], row["text"]) for row in blocks["written"]]
+        self.written: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+        for row in blocks["written"]:
+            self.written[row.get("part", "test")].append((row["label"], row["text"]))
         self._subjects: dict[str, list[str]] = {}
         for row in blocks["subjects"]:
             self._subjects.setdefault(row["domain"], []).append(row["text"])
@@ -56,6 +70,14 @@ class SampleReviews:
         for row in blocks["phrases"]:
             key = row["part"], row["domain"], row["kind"], row["polarity"]
             self._phrases.setdefault(key, []).append(row["text"])
+        self._aspects: dict[str, list[tuple[str, bool]]] = {}
+        for row in blocks.get("aspects", ()):
+            self._aspects.setdefault(row["domain"], []).append(
+                (row["text"], row.get("plural", False))
+            )
+        self._opinions: dict[tuple[str, str], list[str]] = {}
+        for row in blocks.get("opinions", ()):
+            self._opinions.setdefault((row["part"], row["polarity"]), []).append(row["text"])
         self._frames: dict[tuple[str, str], list[str]] = {}
         for row in blocks["frames"]:
             for label in (row["polarity"],) if "polarity" in row else LABELS:
@@ -66,7 +88,7 @@ class SampleReviews:
         """Yields `count` different pairs of label and text, the labels in turn.
 
         Args:
-            part: "train" or "test".
+            part: "train", "validation" or "test".
             count: how many.
             seed: the same seed gives the same reviews; a smaller count gives the first of them.
 
@@ -102,6 +124,10 @@ class SampleReviews:
 
         def fill(slot: re.Match) -> str:
             name = slot[1]
+            opinions = self._opinions.get((part, _polarity(name, label)))
+            aspects = self._aspects.get(domain)
+            if name.endswith("clause") and opinions and aspects and rng.random() < _OPINION_SHARE:
+                return _agree(_pick(rng, opinions), *_pick(rng, aspects))
             if name not in unused:
                 unused[name] = self._choices(name, part, label, domain)
             return unused[name].pop(int(rng.random() * len(unused[name])))
@@ -120,13 +146,23 @@ class SampleReviews:
     def _choices(self, slot: str, part: str, label: str, domain: str) -> list[str]:
         if slot == "subject":
             return list(self._subjects.get(domain, ()))
-        side, kind = slot.split(".")
-        polarity = label if side == "same" else LABELS[1 - LABELS.index(label)]
+        kind, polarity = slot.split(".")[1], _polarity(slot, label)
         # In this order, and once: the domain itself may be "general".
         domains = dict.fromkeys((domain, "general"))
         return list(
             chain.from_iterable(self._phrases.get((part, d, kind, polarity), ()) for d in domains)
         )
+
+
+def _polarity(slot: str, label: str) -> str:
+    """Returns the polarity of what fills a slot in a review of the given label."""
+    return LABELS[1 - LABELS.index(label)] if slot.startswith("other") else label
+
+
+def _agree(opinion: str, aspect: str, plural: bool) -> str:
+    """Puts an aspect into an opinion: "{aspect} {was} fine" to "the rooms were fine"."""
+    forms = {name: words[plural] for name, words in _AGREEMENT.items()}
+    return opinion.format(aspect=aspect, **forms)
 
 
 def _pick(rng: random.Random, choices: list[str]) -> str:
@@ -163,7 +199,7 @@ def sample_reviews(
 
     Args:
         language: "en" or "zh"; or the path of a file of blocks, or its content.
-        part: "train" or "test".
+        part: "train", "validation" or "test".
         count: how many; half of them are negative, half positive, and no two are equal.
         seed: the same seed gives the same reviews. Default: 0.
 
@@ -174,14 +210,15 @@ def sample_reviews(
     return list(_examples(blocks, part, blocks.reviews(part, count, seed)))
 
 
-def written_reviews(language: str | Mapping | Path) -> list[Example]:
+def written_reviews(language: str | Mapping | Path, part: str = "test") -> list[Example]:
     """Returns the embedded reviews that were written freely, without frames.
 
     Args:
         language: "en" or "zh"; or the path of a file of blocks, or its content.
+        part: "train" or "test". Default: "test".
     """
     blocks = load_reviews(language)
-    return list(_examples(blocks, "written", blocks.written))
+    return list(_examples(blocks, f"written-{part}", blocks.written[part]))
 
 
 def _examples(blocks: SampleReviews, part: str, rows) -> Iterator[Example]:
@@ -190,34 +227,41 @@ def _examples(blocks: SampleReviews, part: str, rows) -> Iterator[Example]:
 
 
 class SampleSource(Source):
-    """The embedded reviews of all languages, in turn: parts "train", "test" and "written".
+    """The embedded reviews of all languages, in turn.
+
+    The parts are "train" (unfolded reviews, and behind them some that were written freely),
+    "validation", "test" (both unfolded) and "written" (the rest of those written freely).
 
     Args:
-        train_count: training reviews of each language. Default: 6,000.
-        test_count: test reviews of each language. Default: 600.
+        counts: unfolded reviews of each language in each part. Default: train 6,000, validation
+            600, test 600.
         seed: of the unfolding. Default: 0.
     """
 
-    def __init__(
-        self, train_count: int = _TRAIN_COUNT, test_count: int = _TEST_COUNT, seed: int = 0
-    ):
+    def __init__(self, counts: Mapping[str, int] = _COUNTS, seed: int = 0):
         super().__init__(
             "sample",
             f"embedded reviews, {' and '.join(LANGUAGES)}, unfolded from frames and phrases",
-            ("train", "test", "written"),
+            ("train", "validation", "test", "written"),
         )
-        self._counts = {"train": train_count, "test": test_count}
+        self._counts = counts
         self._seed = seed
 
     def _read(self, part: str) -> Iterator[Example]:
-        def examples(blocks: SampleReviews) -> Iterator[Example]:
-            if part == "written":
-                rows = iter(blocks.written)
-            else:
-                rows = blocks.reviews(part, self._counts[part], self._seed)
-            return _examples(blocks, part, rows)
-
-        yield from _in_turn([examples(load_reviews(language)) for language in LANGUAGES])
+        languages = [load_reviews(language) for language in LANGUAGES]
+        if part in self._counts:
+            count = self._counts[part]
+            yield from _in_turn(
+                [_examples(b, part, b.reviews(part, count, self._seed)) for b in languages]
+            )
+        written_part = {"train": "train", "written": "test"}.get(part)
+        if written_part:
+            yield from _in_turn(
+                [
+                    _examples(b, f"written-{written_part}", iter(b.written[written_part]))
+                    for b in languages
+                ]
+            )
 
 
 def _in_turn(iterators: list[Iterator[Example]]) -> Iterator[Example]:

@@ -10,7 +10,7 @@ from textlstm.layers.pooling import (
     SequencePooling,
     make_pooling,
 )
-from textlstm.layers.rnn import GRU, LSTM, RNN
+from textlstm.layers.rnn import GRU, LSTM, RNN, serialize_cell
 
 __all__ = [
     "AttentionPooling",
@@ -24,4 +24,5 @@ __all__ = [
     "SequencePooling",
     "TokenEmbedding",
     "make_pooling",
+    "serialize_cell",
 ]

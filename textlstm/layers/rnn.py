@@ -119,8 +119,7 @@ class RNN(keras.layers.Layer):
         features = input_shape[-1]
         for index, cell in enumerate(self.cells):
             layer = index // self.num_directions
-            if not cell.built:  # a cell that was loaded is built already
-                cell.build((input_shape[0], features if layer == 0 else self.output_size))
+            cell.build((input_shape[0], features if layer == 0 else self.output_size))
 
     def call(self, inputs, initial_state=None, mask=None, training=False):
         """Runs the layers; shapes and meaning as in the docstring of the class."""
@@ -189,7 +188,7 @@ class RNN(keras.layers.Layer):
         return (mask, [None] * len(self.state_sizes)) if self.return_state else mask
 
     def compute_output_shape(self, input_shape, initial_state_shape=None):
-        """Returns the shape of the outputs; with `return_state`, `(shape, [shape of each state])`."""
+        """Returns the shape of the outputs, with `return_state` also those of the states."""
         batch, time = input_shape[:2]
         steps = (time,) if self.return_sequences else ()
         shape = (batch, *steps, self.output_size)
@@ -211,7 +210,7 @@ class RNN(keras.layers.Layer):
         """Returns the arguments of the constructor."""
         return {
             **super().get_config(),
-            "cell": keras.saving.serialize_keras_object(self.cell),
+            "cell": serialize_cell(self.cell),
             "num_layers": self.num_layers,
             "bidirectional": self.bidirectional,
             "dropout": self.dropout,
@@ -303,6 +302,13 @@ class GRU(_BuiltInRNN):
     """
 
     cell_class = GRUCell
+
+
+def serialize_cell(cell) -> dict:
+    """Serializes a cell as it was before it was built: the layer around it builds it."""
+    config = keras.saving.serialize_keras_object(cell)
+    config.pop("build_config", None)
+    return config
 
 
 def _another(cell, index: int):

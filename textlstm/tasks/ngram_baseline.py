@@ -1,4 +1,4 @@
-"""The score that a classifier has to beat: a linear model over n-grams, trained on the same rows."""
+"""The score that a classifier has to beat: that of a linear model over n-grams."""
 
 from collections.abc import Sequence
 

@@ -10,7 +10,7 @@ import numpy as np
 from textlstm.cells import GRUCell, LSTMCell
 from textlstm.data import BucketedBatches, EncodedCorpus, Example, part_of
 from textlstm.errors import InputError
-from textlstm.layers import RNN, TokenEmbedding, make_pooling
+from textlstm.layers import RNN, TokenEmbedding, make_pooling, serialize_cell
 from textlstm.tasks.training_state import TrainingState
 from textlstm.tokenizers import SentencePieceTokenizer
 
@@ -173,10 +173,17 @@ class TextClassifier(keras.Model):
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
+    def get_compile_config(self) -> dict:
+        """Returns what `compile` was given, and whether the optimizer has state to be loaded."""
+        return {**super().get_compile_config(), "optimizer_has_state": self.optimizer.built}
+
     def compile_from_config(self, config: dict):
-        """Compiles as `get_compile_config` recorded; a loaded model trains on as it was compiled."""
+        """Compiles as `get_compile_config` recorded: a loaded model trains on as it did before."""
+        config = dict(config)
+        optimizer_has_state = config.pop("optimizer_has_state")
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        if optimizer_has_state:
+            self.optimizer.build(self.trainable_variables)
 
     # === Strings in ===
 
@@ -203,8 +210,8 @@ class TextClassifier(keras.Model):
         (equal texts stay together), and the training stops when the loss on it no longer falls; the
         best weights are kept.
 
-        If the labels are others than the model's, the model gets a new last layer for them, with new
-        weights, keeps the rest, and says so.
+        If the labels are others than the model's, the model gets a new last layer for them, with
+        new weights, keeps the rest, and says so.
 
         Args:
             x: texts (a list, array or series of `str` or UTF-8 `bytes`), an `EncodedCorpus`,
@@ -436,13 +443,12 @@ class TextClassifier(keras.Model):
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor; the tokenizer's model is part of it."""
-        serialize = keras.saving.serialize_keras_object
         options = dict(self._options)
         if not isinstance(options["cell"], str):
-            options["cell"] = serialize(options["cell"])
+            options["cell"] = serialize_cell(options["cell"])
         return {
             **super().get_config(),
-            "tokenizer": serialize(self.tokenizer),
+            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
             "labels": list(self.labels),
             **options,
             "max_tokens": self.max_tokens,

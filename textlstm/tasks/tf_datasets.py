@@ -37,6 +37,7 @@ def encode_dataset(dataset: tf.data.Dataset, model) -> tf.data.Dataset:
     graph = tokenizer.graph
     numbers = keras.layers.StringLookup(vocabulary=list(model.labels), num_oov_indices=0)
 
+    @tf.autograph.experimental.do_not_convert
     def encode(text, *targets):
         ids, _ = cut_rows(*graph.encode(text), model.max_tokens, tokenizer.end_id)
         if not is_tuple:

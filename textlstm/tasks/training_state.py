@@ -23,7 +23,7 @@ class TrainingState(keras.callbacks.Callback):
     Args:
         folder: where the state is kept, in a folder of its own for the last epoch that ended.
         model: the model that is fitted.
-        batches: what it is fitted on; if it has an `epoch` (as `BucketedBatches` does), that is set.
+        batches: what it is fitted on; its `epoch`, if it has one as `BucketedBatches` does, is set.
         stopping: the `keras.callbacks.EarlyStopping` among the callbacks, or `None`.
     """
 
@@ -60,8 +60,6 @@ class TrainingState(keras.callbacks.Callback):
             for variable, name in zip(self._random_states(), arrays.files):
                 variable.assign(arrays[name])
         state = json.loads((place / "state.json").read_text(encoding="utf-8"))
-        if hasattr(self._batches, "epoch"):
-            self._batches.epoch = state["epochs_done"]
         self._restored = (state, place)
         return sys.maxsize if state["stopped"] else state["epochs_done"]
 
@@ -76,6 +74,11 @@ class TrainingState(keras.callbacks.Callback):
         if (place / "best.npz").exists():
             with np.load(place / "best.npz") as arrays:
                 self._stopping.best_weights = [arrays[f"w{i}"] for i in range(len(arrays))]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Sets the place in the shuffle, which counts on by itself only roughly."""
+        if hasattr(self._batches, "epoch"):
+            self._batches.epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the state beside that of the epoch before, then removes the latter."""

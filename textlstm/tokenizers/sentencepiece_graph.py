@@ -34,6 +34,10 @@ from textlstm.tokenizers import sentencepiece_model as model
 GROUP_BYTES = 1 << 18
 # SentencePiece subtracts the score so far from all open paths when it has grown to this.
 SCORE_LIMIT = 100_000.0
+# How many ranks are searched before looking whether that has happened.
+STRETCH = 1024
+# From this length on a segment is worth not to be searched twice.
+LONG_SEGMENT = 256
 INFINITY = float("inf")
 BIG = np.iinfo(np.int32).max
 
@@ -182,6 +186,11 @@ class SentencePieceGraph(tf.Module):
             arrays["merge_ranks"] = tables.merge_ranks
             arrays["symbol_ids"] = tables.symbol_ids
             arrays["character_symbols"] = tables.character_symbols
+            self.num_unused = tables.num_unused
+            if self.num_unused:
+                arrays["is_unused"] = tables.types == model.UNUSED
+                arrays["unused_symbols"] = tables.unused_symbols
+                arrays["symbol_sizes"] = tables.symbol_sizes
         inside, first = tables.surfaces()
         arrays["surfaces"] = np.array([s.encode("utf-8") for s in inside], dtype=object)
         arrays["first_surfaces"] = np.array([s.encode("utf-8") for s in first], dtype=object)
@@ -614,22 +623,25 @@ class SentencePieceGraph(tf.Module):
         weight = tf.gather(tf.concat([single_score, tf.gather(scores, piece)], 0), order)
         rank_offset = tf.concat([tf.gather(offsets, _starts(per_rank)), tf.size(order)[None]], 0)
         num_nodes = n + num_segments
-        edges = (source, target, weight, token, rank_offset, longest)
-        steepest = tf.reduce_max(tf.abs(weight)) * tf.cast(longest, tf.float32)
+        edges = (source, target, weight, rank_offset, visited, _starts(per_rank), rank)
 
         is_last = tf.gather(is_end, first)  # [segments]; END is a segment of its own
         row_first = tf.concat([[True], is_last[:-1]], 0)
 
-        def search(begin, chained, ends, stable, best):
-            # The score before each segment. If any may pass the limit, resets must be watched.
-            near = tf.reduce_max(tf.abs(begin)) + 2 * steepest > SCORE_LIMIT
-            ends, best, was_reset = tf.cond(
-                near,
-                lambda: self._search_with_resets(
-                    begin, first, edges, visited, per_rank, segment, n
-                ),
-                lambda: self._search(begin, first, edges, n),
+        def search(begin, previous, ends, was_reset, best, chained, taken, stable, begins):
+            # Segments that begin with the same score as before end as before, too. To leave them
+            # out pays if there are long ones.
+            moved = tf.not_equal(begin, previous)
+            some = tf.cond(
+                longest > LONG_SEGMENT,
+                lambda: _edges_of(edges, moved, segment),
+                lambda: (*edges, tf.range(tf.size(source))),
             )
+            new_ends, new_best, new_reset = self._search(begin, first, some, segment)
+            done = longest <= LONG_SEGMENT
+            ends = tf.where(moved | done, new_ends, ends)
+            was_reset = tf.where(moved | done, new_reset, was_reset)
+            best = tf.where(new_best < BIG, new_best, best)
             # Tokens of the best path, in the order of the text.
             parent = tf.concat([tf.gather(source, tf.minimum(best, tf.size(source) - 1))], 0)
             nodes = tf.range(num_nodes)
@@ -643,7 +655,12 @@ class SentencePieceGraph(tf.Module):
             begins = _where(taken >= 0)  # [tokens]
             taken = tf.gather(taken, begins)
             # Add the scores up anew, from the beginning of each text or from the last reset.
-            chained = row_first | tf.concat([[False], was_reset[:-1]], 0)  # [segments]
+            chained = tf.cond(
+                tf.reduce_any(was_reset),
+                lambda: row_first | _behind_first_resets(was_reset, chained),
+                lambda: row_first,
+            )
+            chained = tf.ensure_shape(chained, [None])  # [segments]
             begin_now = tf.where(row_first, 0.0, tf.concat([[0.0], ends[:-1]], 0))
             at_chain = tf.scatter_nd(
                 tf.gather(first, _where(chained))[:, None],
@@ -662,114 +679,128 @@ class SentencePieceGraph(tf.Module):
             sums = tf.cumsum(table, axis=1)
             inside = tf.range(tf.size(chain)) - tf.gather(_starts(sizes), chain)
             before = tf.gather_nd(sums, tf.stack([chain, inside], 1))
-            ordinal = tf.cumsum(tf.scatter_nd(begins[:, None], tf.ones_like(begins), n[None])) - 1
-            renewed = tf.gather(before, tf.gather(ordinal, first))
+            at_place = tf.tensor_scatter_nd_update(tf.zeros(n[None]), begins[:, None], before)
+            renewed = tf.gather(at_place, first)
             stable = tf.reduce_all(tf.equal(renewed, begin))
-            return renewed, chained, taken, stable, begins
+            return renewed, begin, ends, was_reset, best, chained, taken, stable, begins
 
         any_length = tf.TensorShape([None])
         zeros = tf.zeros([num_segments])
         none = tf.zeros([0], tf.int32)
-        _, _, taken, _, begins = tf.while_loop(
-            lambda begin, chained, taken, stable, begins: ~stable,
+        state = (
+            zeros,
+            zeros - 1.0,
+            zeros,
+            tf.zeros([num_segments], tf.bool),
+            tf.fill(num_nodes[None], BIG),
+            row_first,
+            none,
+            False,
+            none,
+        )
+        *_, taken, _, begins = tf.while_loop(
+            lambda *state: ~state[7],
             search,
-            (zeros, row_first, none, False, none),
-            shape_invariants=(any_length, any_length, any_length, tf.TensorShape([]), any_length),
+            state,
+            shape_invariants=(*(any_length,) * 7, tf.TensorShape([]), any_length),
             parallel_iterations=1,
         )
         return begins, tf.gather(token, taken)
 
-    def _search(self, begin, first, edges, n):
-        """Scores all nodes, given the score `begin` before each segment.
+    def _search(self, begin, first, edges, segment):
+        """Scores all nodes, rank by rank, given the score `begin` before each segment.
+
+        When the score at a place has passed `SCORE_LIMIT`, SentencePiece subtracts it from all
+        paths that are open there. That is rare: stretches of ranks are searched without looking,
+        and searched again up to the place where it was passed.
+
+        Args:
+            begin: float32 [segments].
+            first: int32 [segments], the first place of each.
+            edges: As `_edges_of` returns them.
+            segment: int32 [places].
 
         Returns:
-            The score behind each segment; for each node the edge of the best path to it; whether
-            the score of a segment was reset (never, here).
+            The score behind each segment; for each node the edge of the best path to it, or BIG;
+            for each segment whether scores were reset in it.
         """
-        source, target, weight, _, offsets, longest = edges
-        num_segments = tf.size(first)
-        score = tf.fill((n + num_segments)[None], -INFINITY)
-        score = tf.tensor_scatter_nd_update(score, first[:, None], begin)
-
-        def advance(rank, score):
-            a = offsets[rank]
-            size = (offsets[rank + 1] - a)[None]
-            at = tf.slice(source, a[None], size)
-            to = tf.slice(target, a[None], size)
-            reached = tf.gather(score, at) + tf.slice(weight, a[None], size)
-            return rank + 1, tf.tensor_scatter_nd_max(score, to[:, None], reached)
-
-        _, score = tf.while_loop(
-            lambda rank, score: rank < longest,
-            advance,
-            (0, score),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
-            parallel_iterations=1,
-        )
-        # The first edge to reach the best score wins a tie; edges are ordered by their source.
-        reached = tf.gather(score, source) + weight
-        won = _where(tf.equal(reached, tf.gather(score, target)))
-        best = tf.math.unsorted_segment_min(won, tf.gather(target, won), n + num_segments)
-        return score[n:], best, tf.zeros([num_segments], tf.bool)
-
-    def _search_with_resets(self, begin, first, edges, visited, per_rank, segment, n):
-        """As `_search`, for texts so long that scores are reset.
-
-        When the score at a place has passed `SCORE_LIMIT`, it is subtracted from all paths that
-        are open there.
-        """
-        source, target, weight, _, offsets, longest = edges
-        num_segments = tf.size(first)
+        source, target, weight, offsets, visited, visits, rank_of, names = edges
+        n, num_segments = tf.size(segment), tf.size(first)
+        longest = tf.size(offsets) - 1
+        visits = tf.concat([visits, tf.size(visited)[None]], 0)
         score = tf.fill((n + num_segments)[None], -INFINITY)
         score = tf.tensor_scatter_nd_update(score, first[:, None], begin)
         best = tf.fill((n + num_segments)[None], BIG)
-        visits = _starts(per_rank)
-        nodes = tf.range(n + num_segments)
-        node_segment = tf.concat([segment, tf.range(num_segments)], 0)
-        count = tf.size(source)
+        any_length = tf.TensorShape([None])
 
-        def reset(rank, score, was_reset):
-            at = tf.slice(visited, visits[rank][None], per_rank[rank][None])
-            now = tf.gather(score, at)
-            over = tf.where(tf.abs(now) > SCORE_LIMIT, now, 0.0)
-
-            def subtract():
-                where = _where(tf.not_equal(over, 0.0))
-                segments = tf.gather(tf.gather(segment, at), where)[:, None]
-                shape = num_segments[None]
-                amount = tf.scatter_nd(segments, tf.gather(over, where), shape)
-                since = tf.scatter_nd(segments, tf.gather(at, where), shape)
-                ahead = nodes >= tf.gather(since, node_segment)
-                less = tf.where(ahead, tf.gather(amount, node_segment), 0.0)
-                hit = tf.scatter_nd(segments, tf.ones_like(where), shape) > 0
-                return score - less, was_reset | hit
-
-            return tf.cond(
-                tf.reduce_any(tf.not_equal(over, 0.0)), subtract, lambda: (score, was_reset)
+        def advance(rank, score):
+            a = offsets[rank][None]
+            size = offsets[rank + 1][None] - a
+            reached = tf.gather(score, tf.slice(source, a, size)) + tf.slice(weight, a, size)
+            return rank + 1, tf.tensor_scatter_nd_max(
+                score, tf.slice(target, a, size)[:, None], reached
             )
 
-        def advance(rank, score, best, was_reset):
-            score, was_reset = reset(rank, score, was_reset)
-            a = offsets[rank]
-            size = (offsets[rank + 1] - a)[None]
-            at = tf.slice(source, a[None], size)
-            to = tf.slice(target, a[None], size)
-            reached = tf.gather(score, at) + tf.slice(weight, a[None], size)
-            better = _where(reached > tf.gather(score, to))
-            index = tf.gather(to, better)[:, None]
-            score = tf.tensor_scatter_nd_update(score, index, tf.gather(reached, better))
-            best = tf.tensor_scatter_nd_update(best, index, better + a)
-            return rank + 1, score, best, was_reset
+        def run(rank, stop, score):
+            return tf.while_loop(
+                lambda rank, score: rank < stop,
+                advance,
+                (rank, score),
+                shape_invariants=(tf.TensorShape([]), any_length),
+                parallel_iterations=1,
+            )[1]
 
-        any_length = tf.TensorShape([None])
+        def reset(rank, score, was_reset):
+            at = visited[visits[rank] : visits[rank + 1]]
+            now = tf.gather(score, at)
+            over = _where(tf.abs(now) > SCORE_LIMIT)
+            at, now = tf.gather(at, over), tf.gather(now, over)
+            segments = tf.gather(segment, at)[:, None]
+            shape = num_segments[None]
+            amount = tf.scatter_nd(segments, now, shape)
+            since = tf.scatter_nd(segments, at, shape)
+            of_node = tf.concat([segment, tf.range(num_segments)], 0)
+            ahead = tf.range(n + num_segments) >= tf.gather(since, of_node)
+            score -= tf.where(ahead, tf.gather(amount, of_node), 0.0)
+            hit = tf.scatter_nd(segments, tf.ones_like(at), shape) > 0
+            return score, was_reset | hit
+
+        def stretch(rank, score, best, was_reset):
+            stop = tf.minimum(rank + STRETCH, longest)
+            after = run(rank, stop, score)
+            at = visited[visits[rank] : visits[stop]]
+            over = _where(tf.abs(tf.gather(after, at)) > SCORE_LIMIT)
+            is_over = tf.size(over) > 0
+            stop, after = tf.cond(
+                is_over,
+                lambda: (
+                    tf.gather(rank_of, at[over[0]]),
+                    run(rank, tf.gather(rank_of, at[over[0]]), score),
+                ),
+                lambda: (stop, after),
+            )
+            # The first edge to reach the best score wins a tie; edges are in order of their
+            # source. What was as good already had an earlier source.
+            a, b = offsets[rank], offsets[stop]
+            to = target[a:b]
+            reached = tf.gather(after, source[a:b]) + weight[a:b]
+            now = tf.gather(after, to)
+            won = _where(tf.equal(reached, now) & (now > tf.gather(score, to)))
+            index = tf.gather(to, won)[:, None]
+            best = tf.tensor_scatter_nd_update(best, index, tf.fill(tf.shape(won), BIG))
+            best = tf.tensor_scatter_nd_min(best, index, tf.gather(names, won + a))
+            after, was_reset = tf.cond(
+                is_over, lambda: reset(stop, after, was_reset), lambda: (after, was_reset)
+            )
+            return stop, after, best, was_reset
+
         _, score, best, was_reset = tf.while_loop(
             lambda rank, *_: rank < longest,
-            advance,
+            stretch,
             (0, score, best, tf.zeros([num_segments], tf.bool)),
-            shape_invariants=(tf.TensorShape([]), any_length, any_length, any_length),
+            shape_invariants=(tf.TensorShape([]), *(any_length,) * 3),
             parallel_iterations=1,
         )
-        del count
         return score[n:], best, was_reset
 
     def _split(self, numbers: tf.Tensor, is_end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -801,7 +832,7 @@ class SentencePieceGraph(tf.Module):
         Returns:
             `places`, int32 [tokens], where the tokens begin, ascending, and their `ids`.
         """
-        *_, is_cut, places = self._matches(numbers)
+        _, (start, _, piece, _), _, is_cut, places = self._matches(numbers)
         pairs, ranks = self._pairs("merges"), self._read("merge_ranks")
         segment = tf.cumsum(tf.cast(is_cut, tf.int32)) - 1
         symbol = tf.gather(self._read("character_symbols"), numbers)  # [places]
@@ -858,14 +889,27 @@ class SentencePieceGraph(tf.Module):
             keep = _where(alive & ~consumed)
             return tf.gather(at, keep), tf.gather(symbol, keep), tf.gather(segment, keep), result
 
+        batched = starts
+        if self.num_unused:
+            # Segments in which an unused piece occurs are merged pair by pair, further down.
+            unused = tf.gather(self._read("is_unused"), piece)
+            by_pairs = tf.math.unsorted_segment_max(
+                tf.cast(unused, tf.int32), tf.gather(segment, start), tf.reduce_max(segment) + 1
+            )
+            by_pairs = tf.gather(by_pairs > 0, tf.gather(segment, starts))
+            batched = tf.gather(starts, _where(~by_pairs))
+            starts = tf.gather(starts, _where(by_pairs))
         any_length = tf.TensorShape([None])
         *_, result = tf.while_loop(
             lambda at, *_: tf.size(at) > 0,
             merge,
-            (starts, tf.gather(symbol, starts), tf.gather(segment, starts), result),
+            (batched, tf.gather(symbol, batched), tf.gather(segment, batched), result),
             shape_invariants=(any_length,) * 4,
             parallel_iterations=1,
         )
+        if self.num_unused:
+            row = tf.cumsum(tf.cast(is_end, tf.int32), exclusive=True)
+            result = self._merge_by_pairs(starts, symbol, segment, row, result)
         begins = _where(tf.not_equal(result, -1))
         result = tf.gather(result, begins)
         ids = tf.where(
@@ -874,6 +918,102 @@ class SentencePieceGraph(tf.Module):
             tf.gather(single, begins),
         )
         return begins, ids
+
+    def _merge_by_pairs(self, starts, symbol, segment, row, result) -> tf.Tensor:
+        """Merges one pair of a row after the other, and takes unused pieces apart again.
+
+        SentencePiece remembers, for the whole text, which two symbols it last considered merging
+        into an unused piece, and takes the piece apart into these, wherever it stands. So here
+        the order in which pairs are merged matters beyond their segment.
+
+        Args:
+            starts: int32 [symbols], where the symbols to merge begin.
+            symbol, segment, row: int32 [places].
+            result: int32 [places], as in `_merge`.
+
+        Returns:
+            `result`, brought up to date.
+        """
+        pairs, ranks = self._pairs("merges"), self._read("merge_ranks")
+        unused = self._read("unused_symbols")
+        stride = self.num_unused + 1
+
+        def remember(halves, left, right, row):
+            """Notes pairs that could merge into an unused piece; `halves` is [slots, 2]."""
+            number = tf.gather(unused, pairs(left, right))
+            noted = _where(number > 0)
+            slot = tf.gather(row * stride + number, noted)
+            pair = tf.gather(tf.stack([left, right], 1), noted)
+            return tf.tensor_scatter_nd_update(halves, slot[:, None], pair)
+
+        def merge(at, symbol, segment, row, result, halves):
+            n = tf.size(at)
+            places = tf.range(n)
+            padded = tf.concat([symbol, [0, 0]], 0)
+            padded_segment = tf.concat([segment, [-1, -1]], 0)
+            same = tf.equal(segment, padded_segment[1 : n + 1])
+            merged = tf.where(same, pairs(symbol, padded[1 : n + 1]), 0)
+            rank = tf.gather(ranks, merged)
+            is_last = tf.not_equal(row, tf.concat([row[1:], [-1]], 0))
+            local = tf.cumsum(tf.cast(is_last, tf.int32), exclusive=True)  # rows from 0
+            best = tf.gather(tf.math.segment_max(rank, local), local)
+            alive = best > 0
+            leftmost = tf.math.segment_min(
+                tf.where(alive & tf.equal(rank, best), places, BIG), local
+            )
+            chosen = tf.gather(leftmost, _where(leftmost < BIG))  # [rows alive]
+            new = tf.gather(merged, chosen)
+            here, its_row = tf.gather(segment, chosen), tf.gather(row, chosen)
+            result = tf.tensor_scatter_nd_update(result, tf.gather(at, chosen)[:, None], new)
+            result = tf.tensor_scatter_nd_update(
+                result, tf.gather(at, chosen + 1)[:, None], tf.fill(tf.shape(chosen), -1)
+            )
+            # The pair with the symbol before is considered first, then that with the one behind.
+            before = tf.maximum(chosen - 1, 0)
+            joined = (chosen > 0) & tf.equal(tf.gather(segment, before), here)
+            left = tf.where(joined, tf.gather(symbol, before), 0)
+            halves = remember(halves, left, new, its_row)
+            joined = tf.equal(tf.gather(padded_segment, chosen + 2), here)
+            right = tf.where(joined, tf.gather(padded, chosen + 2), 0)
+            halves = remember(halves, new, right, its_row)
+            symbol = tf.tensor_scatter_nd_update(symbol, chosen[:, None], new)
+            consumed = tf.scatter_nd((chosen + 1)[:, None], tf.ones_like(chosen), n[None]) > 0
+            keep = _where(alive & ~consumed)
+            kept = [tf.gather(values, keep) for values in (at, symbol, segment, row)]
+            return *kept, result, halves
+
+        first = [tf.gather(values, starts) for values in (symbol, segment, row)]
+        halves = tf.zeros([(tf.reduce_max(row) + 1) * stride, 2], tf.int32)
+        same = tf.equal(first[1][:-1], first[1][1:])
+        right = tf.where(same, first[0][1:], 0)
+        halves = remember(halves, first[0][:-1], right, first[2][:-1])
+        any_length = tf.TensorShape([None])
+        *_, result, halves = tf.while_loop(
+            lambda at, *_: tf.size(at) > 0,
+            merge,
+            (starts, *first, result, halves),
+            shape_invariants=(*(any_length,) * 5, tf.TensorShape([None, 2])),
+            parallel_iterations=1,
+        )
+
+        def unused_in(result):
+            return _where(tf.gather(unused, tf.maximum(result, 0)) > 0)
+
+        def take_apart(result):
+            at = unused_in(result)
+            number = tf.gather(unused, tf.gather(result, at))
+            pair = tf.gather(halves, tf.gather(row, at) * stride + number)  # [tokens, 2]
+            behind = at + tf.gather(self._read("symbol_sizes"), pair[:, 0])
+            result = tf.tensor_scatter_nd_update(result, at[:, None], pair[:, 0])
+            return [tf.tensor_scatter_nd_update(result, behind[:, None], pair[:, 1])]
+
+        return tf.while_loop(
+            lambda result: tf.size(unused_in(result)) > 0,
+            take_apart,
+            [result],
+            shape_invariants=[any_length],
+            parallel_iterations=1,
+        )[0]
 
     def _finish(self, places: tf.Tensor, ids: tf.Tensor, codes: tf.Tensor):
         """Step 6: joins unknown tokens, or spells them as bytes, and counts.
@@ -1040,6 +1180,58 @@ def _visited(span: tf.Tensor) -> tf.Tensor:
     reached = _reach(following_or_self, roots, sure)
     marks = tf.tensor_scatter_nd_update(sure, reached[:, None], tf.ones_like(reached, tf.bool))
     return marks[:n]
+
+
+def _edges_of(edges, chosen: tf.Tensor, segment: tf.Tensor):
+    """Leaves out the edges of all segments but some.
+
+    Args:
+        edges: `source`, `target`, `weight`, of the edges in the order of the ranks of their
+            sources; `offsets`, int32 [ranks + 1], where a rank's edges begin; `visited`, the
+            places in the order of their ranks; `visits`, int32 [ranks], where a rank's places
+            begin; `rank_of`, int32 [places].
+        chosen: bool [segments].
+        segment: int32 [places].
+
+    Returns:
+        The same for fewer edges, and int32 [edges], where these were before.
+    """
+    source, target, weight, offsets, visited, visits, rank_of = edges
+    keep = tf.gather(chosen, tf.gather(segment, source))
+    names = _where(keep)
+    counts = tf.concat([[0], tf.cumsum(tf.cast(keep, tf.int32))], 0)
+    source, target, weight = (tf.gather(values, names) for values in (source, target, weight))
+    keep = tf.gather(chosen, tf.gather(segment, visited))
+    visit_counts = tf.cumsum(tf.cast(keep, tf.int32), exclusive=True)
+    return (
+        source,
+        target,
+        weight,
+        tf.gather(counts, offsets),
+        tf.gather(visited, _where(keep)),
+        tf.gather(visit_counts, visits),
+        rank_of,
+        names,
+    )
+
+
+def _behind_first_resets(was_reset: tf.Tensor, chained: tf.Tensor) -> tf.Tensor:
+    """Says before which segments chains of sums begin because of resets.
+
+    Of the resets in one chain only the first is sure: what follows has begun wrongly.
+
+    Args:
+        was_reset: bool [segments].
+        chained: bool [segments], where chains began so far.
+
+    Returns:
+        bool [segments].
+    """
+    link = tf.cumsum(tf.cast(chained, tf.int32)) - 1
+    count = tf.cumsum(tf.cast(was_reset, tf.int32))
+    before = tf.gather(count - tf.cast(was_reset, tf.int32), _where(chained))
+    sure = was_reset & tf.equal(count - tf.gather(before, link), 1)
+    return tf.concat([[False], sure[:-1]], 0)
 
 
 def _every_other(chosen: tf.Tensor) -> tf.Tensor:

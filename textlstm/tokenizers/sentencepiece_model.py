@@ -321,18 +321,21 @@ class SentencePieceTables:
         normal = self.types == NORMAL
         worst = self.scores[normal].min() if normal.any() else np.finfo(np.float32).max
         self.unknown_score = np.float32(worst - UNKNOWN_PENALTY)
+        usable = [NORMAL, USER_DEFINED]
+        if self.model_type == "bpe":
+            # They take part in merging, and are taken apart afterwards.
+            usable.append(UNUSED)
         if self.model_type == "unigram":
-            usable = (NORMAL, USER_DEFINED)
             for i in user_defined:
                 size = len(self.pieces[i].encode("utf-8"))
                 self.scores[i] = USER_DEFINED_BONUS * np.float32(size - 1)
-        else:
-            usable = (NORMAL, USER_DEFINED, UNUSED)
         self.trie = Trie(
             (
                 (self.characters.encode(piece), i)
                 for i, piece in enumerate(self.pieces)
-                if self.types[i] in usable and (self.model_type != "char" or len(piece) == 1)
+                if self.types[i] in usable
+                and (self.model_type != "char" or len(piece) == 1)
+                and (self.types[i] != UNUSED or len(piece) > 1)
             ),
             self.characters.size,
         )
@@ -345,7 +348,9 @@ class SentencePieceTables:
         A *symbol* is a character or piece that can be part of a piece; they are numbered from 1.
         `merges` maps `(left symbol, right symbol)` to the merged symbol. `merge_ranks` is higher
         for what is merged earlier (0 for "cannot be merged"). `symbol_ids` gives a symbol's
-        piece, or -1, and `character_symbols` a character's symbol.
+        id (that of unknown, if a character is no piece), `symbol_sizes` its number of characters,
+        and `character_symbols` a character's symbol. `unused_symbols` numbers (from 1) the symbols whose pieces must not
+        come out, but are taken apart again; there are `num_unused` of them.
         """
         mergeable = [
             i
@@ -368,9 +373,17 @@ class SentencePieceTables:
         self.merges = PairTable(rows, len(numbers) + 1)
 
         ids = {piece: i for i, piece in enumerate(self.pieces)}
-        self.symbol_ids = np.full(len(numbers) + 1, -1, dtype=np.int32)
+        self.symbol_ids = np.full(len(numbers) + 1, self.unknown_id, dtype=np.int32)
         for text, number in numbers.items():
-            self.symbol_ids[number] = ids.get(text, -1)
+            i = ids.get(text, self.unknown_id)
+            # A single character that must not come out is unknown.
+            lost = len(text) == 1 and self.types[i] == UNUSED
+            self.symbol_ids[number] = self.unknown_id if lost else i
+        self.symbol_sizes = np.array([0, *map(len, numbers)], dtype=np.int32)
+        unused = [numbers[self.pieces[i]] for i in mergeable if self.types[i] == UNUSED]
+        self.num_unused = len(unused)
+        self.unused_symbols = np.zeros(len(numbers) + 1, dtype=np.int32)
+        self.unused_symbols[unused] = np.arange(1, len(unused) + 1)
         # Scores are compared by their bits, so that -0.0 is less than 0.0.
         bits = self.scores.view(np.int32).astype(np.int64)
         keys = np.where(bits < 0, -(bits & 0x7FFFFFFF) - 1, bits)

@@ -1,0 +1,13 @@
+"""The linear model over n-grams, in scripts with and without spaces."""
+
+from textlstm import train_ngram_baseline
+
+
+def test_learns_words_bigrams_and_chinese_characters():
+    texts = ["good film", "bad film", "not good film", "not bad film", "很好看", "不好看"] * 5
+    labels = ["positive", "negative", "negative", "positive", "positive", "negative"] * 5
+    baseline = train_ngram_baseline(texts, labels)
+    asked = ["a good one", "not good", "not bad", "真的很好", "真的不好"]
+    answers = ["positive", "negative", "positive", "positive", "negative"]
+    assert baseline.predict(asked).tolist() == answers
+    assert baseline.score(asked, answers) == 1.0

@@ -1,0 +1,224 @@
+"""The model folder: written whole or not at all, answering without us, trainable with us."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import HARD_TEXTS
+from examples.c_program import build_classify, run_classify
+
+import textlstm
+from textlstm import InputError
+from textlstm.saving import check_export_folder
+
+# Runs in a process of its own, in which nothing but TensorFlow can be imported.
+PLAIN_TENSORFLOW = """
+import json, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("textlstm", "sentencepiece", "tensorflow_text", "keras"):
+            raise ImportError(f"{name} is blocked")
+
+import tensorflow as tf
+sys.meta_path.insert(0, Blocked())
+for name in [n for n in sys.modules if n.split(".")[0] in ("keras", "sentencepiece")]:
+    del sys.modules[name]
+folder, texts = sys.argv[1], json.load(sys.stdin)
+model = tf.saved_model.load(folder)
+texts = tf.constant([bytes(text) for text in texts])
+answer = model.signatures["serving_default"](text=texts)
+encoded = model.signatures["encode"](text=texts)
+decoded = model.signatures["decode"](ids=encoded["ids"], lengths=encoded["lengths"])
+print(json.dumps({
+    "label": [label.decode() for label in answer["label"].numpy()],
+    "score": answer["score"].numpy().tolist(),
+    "probabilities": answer["probabilities"].numpy().tolist(),
+    "classes": [[c.decode() for c in row] for row in answer["classes"].numpy()],
+    "ids": [row[:n].tolist() for row, n in zip(encoded["ids"].numpy(), encoded["lengths"].numpy())],
+    "decoded": [list(text) for text in decoded["text"].numpy()],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def texts(reviews):
+    return [text.encode() for text in reviews[0][:60]] + HARD_TEXTS + [b"long " * 20_000]
+
+
+def test_answers_where_nothing_but_tensorflow_is(trained, exported, texts, tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PLAIN_TENSORFLOW), str(exported)],
+        input=json.dumps([list(text) for text in texts]),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert process.returncode == 0, process.stderr
+    answer = json.loads(process.stdout)
+    expected = trained.predict(texts, verbose=0)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["score"], expected.max(axis=1), atol=1e-5)
+    assert answer["label"] == trained.classify(texts)
+    assert answer["classes"] == [["negative", "positive"]] * len(texts)
+    ids = trained.tokenizer.encode(texts)
+    assert answer["ids"] == [row.tolist() for row in ids]
+    assert [bytes(text).decode() for text in answer["decoded"]] == trained.tokenizer.decode(ids)
+
+
+def test_answers_in_c(trained, exported, texts, tmp_path):
+    lines = [text for text in texts if b"\n" not in text]
+    names, answers = run_classify(build_classify(tmp_path), exported, lines)
+    assert tuple(names) == trained.labels
+    expected = trained.predict(lines, verbose=0)
+    np.testing.assert_allclose([row[2] for row in answers], expected, atol=1e-5)
+    assert [row[0] for row in answers] == trained.classify(lines)
+
+
+def test_signatures_are_those_of_the_design(exported):
+    model = tf.saved_model.load(str(exported))
+    assert set(model.signatures) == {"serving_default", "encode", "decode"}
+    answer = model.signatures["serving_default"]
+    assert {
+        name: (s.dtype, s.shape.as_list()) for name, s in answer.structured_outputs.items()
+    } == {
+        "label": (tf.string, [None]),
+        "score": (tf.float32, [None]),
+        "probabilities": (tf.float32, [None, 2]),
+        "classes": (tf.string, [None, 2]),
+    }
+    nothing = answer(text=tf.constant([], tf.string))
+    assert [value.shape[0] for value in nothing.values()] == [0] * 4
+
+
+def test_a_long_row_does_not_change_or_widen_the_others(exported, reviews):
+    answer = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    texts = reviews[0][:255]
+    alone = answer(text=tf.constant(texts))["probabilities"]
+    beside = answer(text=tf.constant([*texts, "x" * 100_000]))["probabilities"]
+    np.testing.assert_allclose(beside[:255], alone, atol=1e-6)
+
+
+def test_the_twin_is_the_model_and_trains_on(trained, exported, reviews, recwarn):
+    twin = textlstm.load(exported.parent)
+    assert not [w for w in recwarn if "optimizer" in str(w.message)]
+    np.testing.assert_array_equal(
+        twin.predict(reviews[0], verbose=0), trained.predict(reviews[0], verbose=0)
+    )
+    before = trained.evaluate(*reviews, verbose=0)[0]
+    twin.fit(*reviews, epochs=3, validation_split=0, verbose=0)
+    assert twin.evaluate(*reviews, verbose=0)[0] < before
+    assert trained.evaluate(*reviews, verbose=0)[0] == pytest.approx(before)
+
+
+def test_a_folder_that_was_moved_and_trained_on_is_exported_again(exported, tmp_path):
+    import shutil
+
+    moved = tmp_path / "elsewhere" / "mine"
+    shutil.copytree(exported.parent, moved)
+    model = textlstm.load(moved / "1")
+    model.fit(["fine", "awful", "so so"] * 4, ["good", "bad", "neither"] * 4, epochs=1, verbose=0)
+    version = textlstm.export(model, moved)
+    assert version == moved / "2"
+    again = textlstm.load(moved)
+    assert again.labels == ("bad", "good", "neither")
+    served = tf.saved_model.load(str(version)).signatures["serving_default"]
+    np.testing.assert_allclose(
+        served(text=tf.constant(["fine"]))["probabilities"],
+        model.predict(["fine"], verbose=0),
+        atol=1e-6,
+    )
+
+
+def test_the_description_serves_callers_without_python(exported):
+    about = json.loads((exported / "assets.extra" / "textlstm.json").read_text("utf-8"))
+    assert about["task"] == "TextClassifier"
+    assert about["scores"] == {"accuracy": 0.5}
+    assert about["max_tokens"] == 40
+    assert about["config"]["labels"] == ["negative", "positive"]
+    assert "model" not in about["config"]["tokenizer"]
+    assert set(about["versions"]) >= {"tensorflow", "keras", "sentencepiece", "textlstm"}
+    signature = about["signatures"]["serving_default"]
+    assert signature["inputs"]["text"] == {
+        "tensor": "serving_default_text:0",
+        "dtype": "string",
+        "shape": [-1],
+    }
+    assert signature["outputs"]["probabilities"]["shape"] == [-1, 2]
+
+
+def test_the_card_says_what_and_how(exported):
+    card = (exported.parent / "README.md").read_text("utf-8")
+    assert card.startswith("# small\n")
+    for words in ("bidirectional LSTM of 8 units", "| accuracy | 0.5000 |", "Made up."):
+        assert words in card
+    assert 'tf.saved_model.load("small/1")' in card
+
+
+def test_no_table_is_copied_into_the_graph(exported, trained):
+    # The tokenizer's tables are variables: the graph stays small whatever the vocabulary.
+    assert (exported / "saved_model.pb").stat().st_size < 1_500_000
+
+
+def test_versions_count_up_and_nothing_is_overwritten(trained, exported):
+    before = {p: p.stat().st_mtime_ns for p in exported.rglob("*")}
+    version = textlstm.export(trained, exported.parent)
+    assert version.name == str(int(exported.name) + 1) or int(version.name) > int(exported.name)
+    assert {p: p.stat().st_mtime_ns for p in exported.rglob("*")} == before
+
+
+def test_a_failed_export_leaves_nothing(trained, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        textlstm.export(trained, tmp_path / "deep" / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path / "nothing", "there is no such folder"),
+        (lambda path: path, "is no model folder"),
+    ],
+)
+def test_loading_what_is_no_model_is_named(tmp_path, make, message):
+    with pytest.raises(InputError, match=message):
+        textlstm.load(make(tmp_path))
+
+
+def test_loading_a_broken_twin_is_named(exported, tmp_path):
+    (tmp_path / "1" / "assets.extra").mkdir(parents=True)
+    (tmp_path / "1" / "assets.extra" / "model.keras").write_bytes(b"not a model")
+    with pytest.raises(InputError, match="cannot be read as a model of textlstm"):
+        textlstm.load(tmp_path)
+
+
+def test_an_export_place_that_cannot_be_is_named(trained, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(InputError, match="file is not a folder"):
+        textlstm.export(trained, file / "model")
+    with pytest.raises(InputError, match="it holds other files already"):
+        textlstm.export(trained, tmp_path)
+    assert file.read_text() == "x"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder nobody can write to")
+def test_a_folder_that_cannot_be_written_is_named():
+    with pytest.raises(InputError, match="/proc/self cannot be written"):
+        check_export_folder("/proc/self/model")
+
+
+def test_export_needs_tensorflow(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match="KERAS_BACKEND=tensorflow"):
+        textlstm.export(trained, tmp_path / "model")
