@@ -124,14 +124,6 @@ class _Pairs:
         )
 
 
-class _Rules:
-    """Looks up `NormalizationRules`."""
-
-    def __init__(self, labels, jumps, values, starts, lengths, codes, start):
-        self.labels, self.jumps, self.values = labels, jumps, values
-        self.starts, self.lengths, self.codes, self.start = starts, lengths, codes, start
-
-
 class SentencePieceGraph(tf.Module):
     """A SentencePiece model whose encoding and decoding are graph operations.
 
@@ -381,6 +373,8 @@ class SentencePieceGraph(tf.Module):
             source = tf.where(found, places + shift, source)
             count = tf.where(found, size, count)
 
+        chunks = places
+        offset = tf.zeros_like(codes)
         if self.has_rules or self.has_symbols:
             chunks = tf.cond(
                 tf.reduce_any(span > 1), lambda: _where(_visited(span)), lambda: places
@@ -390,7 +384,6 @@ class SentencePieceGraph(tf.Module):
             owner, offset = _owners(count)
             codes = tf.gather(source_codes, tf.gather(tf.gather(source, chunks), owner) + offset)
         else:
-            offset = tf.zeros_like(codes)
             codes = source_codes
 
         is_end = tf.equal(codes, model.END)
@@ -415,32 +408,17 @@ class SentencePieceGraph(tf.Module):
         if self.has_tail:
             if self.remove_extra_whitespaces:
                 # Texts of nothing but single spaces stay empty.
-                plain = (
-                    tf.equal(count, 1)
-                    & tf.equal(tf.gather(source_codes, tf.gather(source, chunks)), ord(" "))
-                    if self.has_rules or self.has_symbols
-                    else is_space
+                single = tf.where(
+                    tf.equal(count, 1), tf.gather(source_codes, tf.gather(source, chunks)), -1
                 )
-                kinds = (
-                    tf.gather(source_codes, tf.gather(source, chunks))
-                    if self.has_rules or self.has_symbols
-                    else codes
+                ends = tf.equal(single, model.END)
+                other = ~(ends | tf.equal(single, model.TAIL) | tf.equal(single, ord(" ")))
+                content = tf.math.unsorted_segment_max(
+                    tf.cast(other, tf.int32),
+                    tf.cumsum(tf.cast(ends, tf.int32), exclusive=True),
+                    tf.size(content),
                 )
-                chunk_end = tf.equal(kinds, model.END) & (
-                    tf.equal(count, 1) if self.has_rules or self.has_symbols else True
-                )
-                other = ~plain & ~chunk_end & ~tf.equal(kinds, model.TAIL)
-                if self.has_rules or self.has_symbols:
-                    # An empty replacement is a chunk other than a space.
-                    other |= tf.equal(count, 0)
-                    chunk_end &= count > 0
-                chunk_row = tf.cumsum(tf.cast(chunk_end, tf.int32), exclusive=True)
-                content = (
-                    tf.math.unsorted_segment_sum(
-                        tf.cast(other, tf.int32), chunk_row, tf.size(content)
-                    )
-                    > 0
-                )
+                content = content > 0
             keep &= ~is_tail | tf.gather(content, row)
         codes = tf.where(is_space | is_head | is_tail, self.space, codes)
         return tf.gather(codes, _where(keep))
@@ -928,7 +906,9 @@ class SentencePieceGraph(tf.Module):
 
         Args:
             starts: int32 [symbols], where the symbols to merge begin.
-            symbol, segment, row: int32 [places].
+            symbol: int32 [places], the symbol that begins there.
+            segment: int32 [places].
+            row: int32 [places].
             result: int32 [places], as in `_merge`.
 
         Returns:
@@ -1107,7 +1087,10 @@ def _decode_utf8(first, second, third, fourth) -> tuple[tf.Tensor, tf.Tensor]:
     """Reads a character from each place.
 
     Args:
-        first, second, third, fourth: int32 [n], the byte there and those behind it.
+        first: int32 [n], the byte there.
+        second: int32 [n], the one behind it.
+        third: int32 [n], the one behind that.
+        fourth: int32 [n], the one behind that.
 
     Returns:
         How many bytes the character has (1 if malformed), and its code point or MALFORMED.
@@ -1248,9 +1231,11 @@ def _safe(chosen, several, local, symbol, merged, best, pairs, ranks) -> tf.Tens
         chosen: bool [symbols], whether to merge with the next symbol.
         several: bool [segments], where more than one is chosen.
         local: int32 [symbols], the segment.
-        symbol, merged: int32 [symbols], the symbol, and what it gives with the next one.
+        symbol: int32 [symbols].
+        merged: int32 [symbols], what a symbol gives with the next one.
         best: int32 [symbols], the rank of the chosen pairs of the segment.
-        pairs, ranks: The merges.
+        pairs: Looks up what two symbols give.
+        ranks: int32 [all symbols], higher for what is merged earlier.
 
     Returns:
         bool [symbols]. Where merging all would skip a pair that comes first, only the leftmost.

@@ -349,8 +349,9 @@ class SentencePieceTables:
         `merges` maps `(left symbol, right symbol)` to the merged symbol. `merge_ranks` is higher
         for what is merged earlier (0 for "cannot be merged"). `symbol_ids` gives a symbol's
         id (that of unknown, if a character is no piece), `symbol_sizes` its number of characters,
-        and `character_symbols` a character's symbol. `unused_symbols` numbers (from 1) the symbols whose pieces must not
-        come out, but are taken apart again; there are `num_unused` of them.
+        and `character_symbols` a character's symbol. `unused_symbols` numbers (from 1) the
+        symbols whose pieces must not come out, but are taken apart again; there are `num_unused`
+        of them.
         """
         mergeable = [
             i

@@ -1,0 +1,75 @@
+"""Training needs no TensorFlow: the JAX backend, in a process where TensorFlow is blocked."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import textlstm
+
+pytest.importorskip("jax", reason="jax is not installed; it is one of the test requirements")
+
+SCRIPT = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ImportError("tensorflow is blocked")
+
+sys.meta_path.insert(0, Blocked())
+import keras, numpy as np, textlstm
+
+assert keras.backend.backend() == "jax"
+keras.utils.set_random_seed(0)
+inputs = keras.Input((None, 3))
+mask = keras.Input((None,), dtype="bool")
+lstm = textlstm.LSTM(4, num_layers=2, bidirectional=True, return_sequences=True)
+gru = textlstm.GRU(3, return_state=True)
+outputs, states = gru(lstm(inputs, mask=mask), mask=mask)
+layers = keras.Model([inputs, mask], [outputs, *states])
+rng = np.random.default_rng(0)
+x, m = rng.normal(size=(2, 5, 3)).astype("float32"), rng.random((2, 5)) < 0.6
+layers.compile("adam", ["mse", "mse"])
+layers.train_on_batch([x, m], [np.zeros((2, 3)), np.zeros((2, 1, 3))])
+layers.save("layers.keras")
+np.savez("layers.npz", x=x, m=m, y=np.asarray(layers([x, m])[0]))
+
+texts, labels = ["good thing", "bad thing"] * 8, ["yes", "no"] * 8
+tokenizer = textlstm.SentencePieceTokenizer.train(texts, vocabulary_size=60)
+model = textlstm.TextClassifier(tokenizer, ["no", "yes"], units=4, embedding_dim=4)
+model.fit(texts, labels, epochs=1, verbose=0)
+model.save("classifier.keras")
+np.save("classifier.npy", model.predict(texts, verbose=0))
+try:
+    textlstm.export(model, "exported")
+except textlstm.InputError as error:
+    assert "KERAS_BACKEND=tensorflow" in str(error)
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_trains_under_jax_and_goes_on_under_tensorflow(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=tmp_path,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "exported").exists()
+
+    with np.load(tmp_path / "layers.npz") as arrays:
+        layers = keras.saving.load_model(tmp_path / "layers.keras", compile=False)
+        outputs = layers([arrays["x"], arrays["m"]])[0]
+        np.testing.assert_allclose(outputs, arrays["y"], atol=1e-5)
+
+    model = keras.saving.load_model(tmp_path / "classifier.keras")
+    texts = ["good thing", "bad thing"] * 8
+    predicted = model.predict(texts, verbose=0)
+    np.testing.assert_allclose(predicted, np.load(tmp_path / "classifier.npy"), atol=1e-5)
+    assert textlstm.export(model, tmp_path / "exported").name == "1"
