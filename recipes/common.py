@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -85,31 +85,25 @@ def _fail(message: str) -> int:
 
 
 class RunFolder:
-    """Where a run keeps what it needs to be resumed: `FOLDER/.training`, gone when it has ended.
+    """Where a run keeps what it needs to be resumed: `FOLDER/.training`.
+
+    A context: at its end the folder is removed, unless the run was cut off after it had trained.
 
     Args:
         export: the folder that the run will export to.
-        options: what the run was called with; a run is resumed with the same options only.
-        resume: whether to go on with what is there; otherwise it is removed.
+        options: what the run was called with; it is resumed with the same options only.
+        resume: whether to go on with what is there; otherwise that is removed.
     """
 
     def __init__(self, export: Path, options: dict, resume: bool):
         check_export_folder(export)
         self.path = export / ".training"
+        self.state = self.path / "state"
         record = self.path / "options.json"
         options = {name: value for name, value in sorted(options.items()) if name != "resume"}
+        self._made = [path for path in (export, *export.parents) if not path.exists()]
         if resume and record.is_file():
-            before = json.loads(record.read_text(encoding="utf-8"))
-            other = [name for name in options if before.get(name) != options[name]]
-            if other:
-                changes = ", ".join(
-                    f"--{name.replace('_', '-')} was {before.get(name)!r}, is {options[name]!r}"
-                    for name in other
-                )
-                raise InputError(
-                    f"{self.path}: the run there was begun with other flags ({changes}); give the "
-                    "same ones, or leave out --resume to begin anew"
-                )
+            _check_same(json.loads(record.read_text(encoding="utf-8")), options, self.path)
             return
         if resume:
             print(f"Nothing to resume in {export}: beginning anew.")
@@ -117,6 +111,26 @@ class RunFolder:
         self.path.mkdir(parents=True)
         record.write_text(json.dumps(options), encoding="utf-8")
 
-    def remove(self) -> None:
-        """Removes the folder: the run has ended."""
-        shutil.rmtree(self.path)
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if kind is None or not self.state.exists():
+            shutil.rmtree(self.path)
+        if kind is not None:
+            with suppress(OSError):
+                for path in self._made:  # the innermost first; stops at one that is not empty
+                    path.rmdir()
+
+
+def _check_same(before: dict, options: dict, place: Path) -> None:
+    other = [name for name in options if before.get(name) != options[name]]
+    if other:
+        changes = ", ".join(
+            f"--{name.replace('_', '-')} was {before.get(name)!r}, is {options[name]!r}"
+            for name in other
+        )
+        raise InputError(
+            f"{place}: the run there was begun with other flags ({changes}); give the same ones, "
+            "or leave out --resume to begin anew"
+        )

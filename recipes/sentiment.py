@@ -11,6 +11,7 @@ Your own table. `--help` lists all flags.
 """
 
 import argparse
+import itertools
 import shlex
 import sys
 import time
@@ -56,58 +57,47 @@ def main() -> None:
     for note in split.notes:
         print(f"  {note}")
     export = Path(flags.export or MODELS / f"sentiment-{source.name}")
-    run_folder = RunFolder(export, vars(flags), flags.resume)
     print(f"The model will be exported to {export}")
 
-    # === The model: a new one, or one to fine-tune ===
-    keras.utils.set_random_seed(flags.seed)
-    if flags.init:
-        print(f"Fine-tuning {flags.init}")
-        model = textlstm.load(flags.init)
-        model.adopt_labels(split.labels)
-    else:
-        tokenizer = train_tokenizer(split, flags.vocabulary_size, run_folder.path)
-        shape = {name: getattr(flags, name) or default for name, default in SHAPE.items()}
-        model = textlstm.TextClassifier(tokenizer, split.labels, dropout=flags.dropout, **shape)
-    model.optimizer.learning_rate = flags.learning_rate
-    print(model.describe())
+    with RunFolder(export, vars(flags), flags.resume) as run_folder:
+        # === The model: a new one, or one to fine-tune ===
+        keras.utils.set_random_seed(flags.seed)
+        if flags.init:
+            print(f"Fine-tuning {flags.init}")
+            model = textlstm.load(flags.init)
+            model.adopt_labels(split.labels)
+        else:
+            tokenizer = train_tokenizer(split, flags.vocabulary_size, run_folder.path)
+            shape = {name: getattr(flags, name) or default for name, default in SHAPE.items()}
+            model = textlstm.TextClassifier(tokenizer, split.labels, dropout=flags.dropout, **shape)
+        model.optimizer.learning_rate = flags.learning_rate
+        print(model.describe())
 
-    # === Train ===
-    started = time.monotonic()
-    corpora = {part: encode(model, split, part, run_folder) for part in ("train", "validation")}
-    model.fit(
-        corpora["train"],
-        validation_data=corpora["validation"],
-        batch_size=flags.batch_size,
-        epochs=flags.epochs,
-        checkpoint=run_folder.path / "state",
-        seed=flags.seed,
-    )
-    print(f"Encoded and trained in {time.monotonic() - started:.0f} s")
+        # === Train ===
+        started = time.monotonic()
+        train = encode(model, split, "train", run_folder.path / "train")
+        validation = encode(model, split, "validation", run_folder.path / "validation")
+        model.fit(
+            train,
+            validation_data=validation,
+            batch_size=flags.batch_size,
+            epochs=flags.epochs,
+            checkpoint=run_folder.state,
+            seed=flags.seed,
+        )
+        print(f"Encoded and trained in {time.monotonic() - started:.0f} s")
 
-    # === Evaluate on what it never saw, beside a linear model over n-grams of the same rows ===
-    print("Training a linear model over n-grams on the same rows, to compare with")
-    train = list(split.examples("train"))
-    baseline = textlstm.train_ngram_baseline([e.text for e in train], [e.label for e in train])
-    scores = {}
-    for name, examples in evaluation_sets(source, split).items():
-        texts = [example.text for example in examples]
-        labels = [example.label for example in examples]
-        ours = accuracy(model.classify(texts), labels)
-        theirs = accuracy(baseline.predict(texts), labels)
-        print(f"Accuracy, {name}, {len(texts):,} texts: {ours:.2%} (n-grams: {theirs:.2%})")
-        scores[f"accuracy, {name}, {len(texts):,} texts"] = ours
-        scores[f"accuracy, {name}, linear model over n-grams"] = theirs
+        # === Evaluate on what it never saw ===
+        scores = evaluate(model, source, split)
 
-    # === Export, and ask the export, with TensorFlow alone ===
-    about = {
-        "Data": f"{source.description}; {counts}.",
-        "Command": f"`python {shlex.join(sys.argv)}`",
-    }
-    version = textlstm.export(model, export, scores=scores, about=about)
-    run_folder.remove()
-    print(f"Exported to {version}; it answers:")
-    answer(version, SENTENCES if flags.data == "sample" else texts[:5])
+        # === Export, and ask the export, with TensorFlow alone ===
+        about = {
+            "Data": f"{source.description}; {counts}.",
+            "Command": f"`python {shlex.join(sys.argv)}`",
+        }
+        version = textlstm.export(model, export, scores=scores, about=about)
+        print(f"Exported to {version}; it answers:")
+        answer(version, SENTENCES if flags.data == "sample" else first_texts(split))
 
 
 def read_flags() -> argparse.Namespace:
@@ -150,15 +140,31 @@ def train_tokenizer(split, vocabulary_size: int, folder: Path):
     return textlstm.SentencePieceTokenizer.from_file(path)
 
 
-def encode(model, split, part: str, run_folder: RunFolder) -> textlstm.EncodedCorpus:
+def encode(model, split, part: str, folder: Path) -> textlstm.EncodedCorpus:
     """Encodes a part to disk, or opens what the run that is resumed encoded."""
-    folder = run_folder.path / part
     if folder.exists():
         return textlstm.EncodedCorpus.open(folder)
     corpus = model.encode(split.examples(part), folder=folder)
     cut = f"; {corpus.cut:,} are cut to {model.max_tokens} tokens" if corpus.cut else ""
     print(f"Encoded {part}: {len(corpus):,} texts, {corpus.tokens:,} tokens{cut}")
     return corpus
+
+
+def evaluate(model, source, split) -> dict[str, float]:
+    """Scores the model, and beside it a linear model over n-grams, trained on the same rows."""
+    print("Training a linear model over n-grams on the same rows, to compare with")
+    train = list(split.examples("train"))
+    baseline = textlstm.train_ngram_baseline([e.text for e in train], [e.label for e in train])
+    scores = {}
+    for name, examples in evaluation_sets(source, split).items():
+        texts = [example.text for example in examples]
+        labels = [example.label for example in examples]
+        ours = accuracy(model.classify(texts), labels)
+        theirs = accuracy(baseline.predict(texts), labels)
+        print(f"Accuracy, {name}, {len(texts):,} texts: {ours:.2%} (n-grams: {theirs:.2%})")
+        scores[f"accuracy, {name}, {len(texts):,} texts"] = ours
+        scores[f"accuracy, {name}, linear model over n-grams"] = theirs
+    return scores
 
 
 def evaluation_sets(source, split) -> dict:
@@ -177,6 +183,11 @@ def evaluation_sets(source, split) -> dict:
 def accuracy(answers, labels) -> float:
     """Returns the share of answers that are the labels."""
     return sum(answer == label for answer, label in zip(answers, labels)) / len(labels)
+
+
+def first_texts(split) -> list[str]:
+    """Returns a few texts of the test part."""
+    return [example.text for example in itertools.islice(split.examples("test"), 5)]
 
 
 def answer(version: Path, texts: list[str]) -> None:

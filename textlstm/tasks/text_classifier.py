@@ -53,7 +53,7 @@ class TextClassifier(keras.Model):
         Logits, float32, `[batch, labels]`.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        InputError: if an argument is out of its range (it is a `ValueError`).
 
     Example:
         >>> tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=4000)
@@ -80,15 +80,17 @@ class TextClassifier(keras.Model):
     ):
         labels = tuple(str(label) for label in labels)
         if len(labels) < 2 or len(set(labels)) < len(labels):
-            raise ValueError(
+            raise InputError(
                 f"Argument `labels` must hold at least two different names. Received: {labels}"
             )
         if isinstance(cell, str) and cell not in CELLS:
-            raise ValueError(
+            raise InputError(
                 f"Argument `cell` must be one of {sorted(CELLS)} or a cell. Received: {cell!r}"
             )
         if max_tokens < 2:
-            raise ValueError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
+            raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
+        if not 0 <= dropout < 1:
+            raise InputError(f"Argument `dropout` must be in [0, 1). Received: {dropout!r}")
         super().__init__(**kwargs)
 
         # === Config ===
