@@ -20,6 +20,7 @@ from pathlib import Path
 from common import MODELS, RunFolder, add_shared_flags, keras, positive, run, tf
 
 import textlstm
+from textlstm.tokenizers import suggest_vocabulary_size
 
 # The shape of a new model; with --init it is that of the model given.
 SHAPE = {
@@ -112,7 +113,7 @@ def read_flags() -> argparse.Namespace:
     )
     parser.add_argument("--max-tokens", type=positive, help="longer texts are cut to so many")
     parser.add_argument(
-        "--vocabulary-size", type=positive, default=16_000, help="of the tokenizer; default 16,000"
+        "--vocabulary-size", type=positive, help="of the tokenizer; default: by the amount of text"
     )
     parser.add_argument("--dropout", type=float, default=0.5, help="default 0.5")
     parser.add_argument("--batch-size", type=positive, default=64, help="default 64")
@@ -128,15 +129,17 @@ def read_flags() -> argparse.Namespace:
     return flags
 
 
-def train_tokenizer(split, vocabulary_size: int, folder: Path):
+def train_tokenizer(split, vocabulary_size: int | None, folder: Path):
     """Trains the tokenizer on the training texts, or reads the one of the run that is resumed."""
     path = folder / "tokenizer.model"
     if not path.exists():
-        print("Training the tokenizer")
-        tokenizer = textlstm.SentencePieceTokenizer.train(
-            (example.text for example in split.examples("train")), vocabulary_size
-        )
-        tokenizer.save_model(path)
+
+        def texts():
+            return (example.text for example in split.examples("train"))
+
+        size = vocabulary_size or suggest_vocabulary_size(texts())
+        print(f"Training a tokenizer of {size:,} pieces")
+        textlstm.SentencePieceTokenizer.train(texts(), size).save_model(path)
     return textlstm.SentencePieceTokenizer.from_file(path)
 
 

@@ -94,7 +94,7 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path):
         (["--data", "nothing.csv"], "'nothing.csv': there is no such file or folder"),
         (["--data", "TABLE", "--text-column", "body"], "body"),
         (["--data", "no_label.csv"], "no_label.csv:3"),
-        (["--data", "empty.csv"], "empty.csv"),
+        (["--data", "empty.csv"], "empty: holds no text"),
         (["--data", "one_class.csv"], "a classifier needs at least two classes"),
         (["--data", "bytes.csv"], "bytes.csv:2"),
         (["--data", "TABLE", "--export", "/proc/self/model"], "a model cannot be exported there"),

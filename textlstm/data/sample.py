@@ -13,10 +13,10 @@ The slots of a frame:
 - `{other.clause}`, `{other.adjective}`: a phrase of the opposite polarity, for frames that take it
   back ("I was told that {other.clause}, but {same.clause}.").
 
-A clause is a phrase or, as often, an opinion about an aspect, whose slots are `{aspect}` and, where
-the verb agrees with it, `{is}`, `{was}`, `{has}`, `{does}` and `{s}`. All phrases and aspects of a
-review come from its subject's domain or from "general". A frame whose meaning has a polarity of its
-own says so by the key "polarity".
+A clause is a phrase or, four times out of five, an opinion about an aspect, whose slots are
+`{aspect}` and, where the verb agrees with it, `{is}`, `{was}`, `{has}`, `{does}` and `{s}`. All
+phrases and aspects of a review come from its subject's domain or from "general". A frame whose
+meaning has a polarity of its own says so by the key "polarity".
 """
 
 import json
@@ -46,9 +46,9 @@ _AGREEMENT = {
     "does": ("does", "do"),
     "s": ("s", ""),
 }
-_OPINION_SHARE = 0.5
+_OPINION_SHARE = 0.8
 
-_COUNTS = {"train": 6_000, "validation": 600, "test": 600}
+_COUNTS = {"train": 12_000, "validation": 600, "test": 600}
 
 
 class SampleReviews:
@@ -233,8 +233,8 @@ class SampleSource(Source):
     "validation", "test" (both unfolded) and "written" (the rest of those written freely).
 
     Args:
-        counts: unfolded reviews of each language in each part. Default: train 6,000, validation
-            600, test 600.
+        counts: unfolded reviews of each language in each part. Default: train 12,000,
+            validation 600, test 600.
         seed: of the unfolding. Default: 0.
     """
 

@@ -373,6 +373,27 @@ class SentencePieceTokenizer(keras.layers.Layer):
         )
 
 
+def suggest_vocabulary_size(texts: Iterable[str]) -> int:
+    """Suggests how many pieces a classifier's tokenizer should have, by the amount of text.
+
+    One piece for every 400 characters of text, so that each is seen often enough to be learned;
+    at least 2,000, and at least 1,000 more than there are different characters; at most 16,000,
+    unless the characters alone need more.
+
+    Args:
+        texts: any iterable of strings; it is read once.
+
+    Returns:
+        The size to give to `SentencePieceTokenizer.train`.
+    """
+    characters: set[str] = set()
+    count = 0
+    for text in texts:
+        count += len(text)
+        characters.update(text)
+    return max(min(count // 400, 16_000), 2_000, len(characters) + 1_000)
+
+
 def _unpack(model: bytes | str) -> bytes:
     """Returns the bytes of a model, also from the text that `get_config` makes of them."""
     if isinstance(model, bytes):
