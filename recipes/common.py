@@ -36,8 +36,15 @@ tf.get_logger().setLevel("ERROR")
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
-def add_shared_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that all recipes have."""
+def add_shared_flags(parser: argparse.ArgumentParser, shape: dict, epochs: int) -> None:
+    """Adds the flags that all recipes have.
+
+    Args:
+        parser: the recipe's.
+        shape: the recipe's defaults for the shape of a new model; the flags themselves default to
+            `None`, so that a recipe can tell what was given.
+        epochs: the recipe's default for `--epochs`.
+    """
     add = parser.add_argument
     add(
         "--data",
@@ -47,10 +54,15 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     add("--text-column", help="name or position of the column of texts")
     add("--label-column", help="name or position of the column of labels")
     add("--encoding", default="utf-8", help="of the files; default utf-8")
-    add("--units", type=positive, help="size of the recurrent state")
-    add("--num-layers", type=positive, help="number of recurrent layers")
-    add("--cell", choices=["lstm", "gru"], help="the recurrent cell")
-    add("--epochs", type=positive, help="the most passes over the data")
+    add("--units", type=positive, help=f"size of the state; default {shape['units']}")
+    add("--num-layers", type=positive, help=f"recurrent layers; default {shape['num_layers']}")
+    add("--cell", choices=["lstm", "gru"], help=f"the recurrent cell; default {shape['cell']}")
+    add(
+        "--epochs",
+        type=positive,
+        default=epochs,
+        help=f"the most passes over the data; default {epochs}",
+    )
     add("--init", metavar="FOLDER", help="fine-tune the model exported there")
     add("--export", metavar="FOLDER", help="default: models/RECIPE-DATA")
     add("--resume", action="store_true", help="go on with a run that was cut off")

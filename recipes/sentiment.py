@@ -1,17 +1,25 @@
 """Trains a classifier of sentiment, or of other labels, and exports a folder that takes strings.
 
-python recipes/sentiment.py
-The embedded sample: reviews in English and Chinese, written for this project.
+The embedded sample, reviews in English and Chinese that were written for this project:
 
-python recipes/sentiment.py --data aclImdb_v1.tar.gz
-The IMDb reviews of https://ai.stanford.edu/~amaas/data/sentiment.
+    python recipes/sentiment.py
 
-python recipes/sentiment.py --data reviews.csv --text-column review --label-column stars
-Your own table. `--help` lists all flags.
+HEADER_SAMPLE
+
+The IMDb reviews of https://ai.stanford.edu/~amaas/data/sentiment, as they come or unpacked:
+
+    python recipes/sentiment.py --data aclImdb_v1.tar.gz
+
+HEADER_IMDB
+
+A table of your own:
+
+    python recipes/sentiment.py --data reviews.csv --text-column review --label-column stars
 """
 
 import argparse
 import itertools
+import math
 import shlex
 import sys
 import time
@@ -71,18 +79,24 @@ def main() -> None:
             tokenizer = train_tokenizer(split, flags.vocabulary_size, run_folder.path)
             shape = {name: getattr(flags, name) or default for name, default in SHAPE.items()}
             model = textlstm.TextClassifier(tokenizer, split.labels, dropout=flags.dropout, **shape)
-        model.optimizer.learning_rate = flags.learning_rate
         print(model.describe())
 
-        # === Train ===
+        # === Train: the learning rate falls to nearly 0, along a cosine, over all epochs ===
         started = time.monotonic()
         train = encode(model, split, "train", run_folder.path / "train")
         validation = encode(model, split, "validation", run_folder.path / "validation")
+        steps = flags.epochs * math.ceil(len(train) / flags.batch_size)
+        rate = keras.optimizers.schedules.CosineDecay(flags.learning_rate, steps, alpha=0.02)
+        model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0))
+        stopping = keras.callbacks.EarlyStopping(
+            monitor="val_accuracy", patience=2, restore_best_weights=True
+        )
         model.fit(
             train,
             validation_data=validation,
             batch_size=flags.batch_size,
             epochs=flags.epochs,
+            callbacks=[stopping],
             checkpoint=run_folder.state,
             seed=flags.seed,
         )
@@ -106,19 +120,26 @@ def read_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_shared_flags(parser)
-    parser.add_argument("--embedding-dim", type=positive, help="size of the token vectors")
+    add_shared_flags(parser, SHAPE, epochs=4)
     parser.add_argument(
-        "--pooling", choices=["concat", "last", "mean", "max", "attention"], help="over the tokens"
+        "--embedding-dim", type=positive, help="size of the token vectors; default 128"
     )
-    parser.add_argument("--max-tokens", type=positive, help="longer texts are cut to so many")
+    parser.add_argument(
+        "--pooling",
+        choices=["concat", "last", "mean", "max", "attention"],
+        help="over the tokens; default concat: last, mean and max side by side",
+    )
+    parser.add_argument(
+        "--max-tokens", type=positive, help="longer texts are cut to so many; default 512"
+    )
     parser.add_argument(
         "--vocabulary-size", type=positive, help="of the tokenizer; default: by the amount of text"
     )
-    parser.add_argument("--dropout", type=float, default=0.5, help="default 0.5")
+    parser.add_argument("--dropout", type=float, default=0.5, help="of features; default 0.5")
     parser.add_argument("--batch-size", type=positive, default=64, help="default 64")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="default 0.001")
-    parser.set_defaults(epochs=8)
+    parser.add_argument(
+        "--learning-rate", type=float, default=2e-3, help="at the beginning; default 0.002"
+    )
     flags = parser.parse_args()
     fixed = [f"--{name.replace('_', '-')}" for name in SHAPE if getattr(flags, name) is not None]
     if flags.init and fixed:

@@ -241,7 +241,8 @@ class SampleSource(Source):
     def __init__(self, counts: Mapping[str, int] = _COUNTS, seed: int = 0):
         super().__init__(
             "sample",
-            f"embedded reviews, {' and '.join(LANGUAGES)}, unfolded from frames and phrases",
+            f"embedded reviews, {' and '.join(LANGUAGES)}, unfolded from frames and phrases: for "
+            "demonstration, no substitute for real ones",
             ("train", "validation", "test", "written"),
         )
         self._counts = counts

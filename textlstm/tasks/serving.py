@@ -8,7 +8,7 @@ import tensorflow as tf
 # Rows of at most this many tokens are computed together, however short they are.
 _SHORT_ROW = 32
 # Rows times tokens that one group of rows may hold: bounds the memory of a large batch.
-_GROUP_TOKENS = 65_536
+_GROUP_TOKENS = 32_768
 
 
 class Serving(tf.Module):

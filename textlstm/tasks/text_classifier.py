@@ -41,7 +41,9 @@ class TextClassifier(keras.Model):
         pooling: `"concat"` (default: last, mean and max), `"last"`, `"mean"`, `"max"` or
             `"attention"`.
         dropout: share of the embedding's features (the same at all tokens of a row), of the outputs
-            between layers, and of the pooled vector set to zero in training; default 0.4.
+            between layers, and of the pooled vector set to zero in training; default 0.5.
+        token_dropout: share of the tokens whose whole vector is set to zero in training, so that
+            the model does not rest on single words; default 0.2.
         max_tokens: longer texts are cut to so many tokens, here and in exports; default 512.
         **kwargs: `name` and `dtype` of a Keras model.
 
@@ -74,7 +76,8 @@ class TextClassifier(keras.Model):
         bidirectional: bool = True,
         embedding_dim: int = 128,
         pooling: str = "concat",
-        dropout: float = 0.4,
+        dropout: float = 0.5,
+        token_dropout: float = 0.2,
         max_tokens: int = 512,
         **kwargs,
     ):
@@ -89,8 +92,9 @@ class TextClassifier(keras.Model):
             )
         if max_tokens < 2:
             raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
-        if not 0 <= dropout < 1:
-            raise InputError(f"Argument `dropout` must be in [0, 1). Received: {dropout!r}")
+        for name, rate in (("dropout", dropout), ("token_dropout", token_dropout)):
+            if not 0 <= rate < 1:
+                raise InputError(f"Argument `{name}` must be in [0, 1). Received: {rate!r}")
         super().__init__(**kwargs)
 
         # === Config ===
@@ -105,6 +109,7 @@ class TextClassifier(keras.Model):
             "embedding_dim": embedding_dim,
             "pooling": pooling,
             "dropout": dropout,
+            "token_dropout": token_dropout,
         }
 
         # === Layers ===
@@ -118,7 +123,11 @@ class TextClassifier(keras.Model):
             dtype=dtype,
             name="embedding",
         )
-        self.embedding_dropout = keras.layers.SpatialDropout1D(dropout, dtype=dtype)
+        # One draw a feature for all tokens of a row, and one draw a token for all its features.
+        self.feature_dropout = keras.layers.SpatialDropout1D(dropout, dtype=dtype)
+        self.token_dropout = keras.layers.Dropout(
+            token_dropout, noise_shape=(None, None, 1), dtype=dtype
+        )
         self.recurrent = RNN(
             cell,
             num_layers=num_layers,
@@ -149,7 +158,8 @@ class TextClassifier(keras.Model):
         """Computes the logits, `[batch, labels]`, of token ids `[batch, time]`."""
         mask = self.embedding.compute_mask(ids)  # [batch, time]
         vectors = self.embedding(ids)  # [batch, time, embedding_dim]
-        vectors = self.embedding_dropout(vectors, training=training)
+        vectors = self.feature_dropout(vectors, training=training)
+        vectors = self.token_dropout(vectors, training=training)
         outputs = self.recurrent(vectors, mask=mask, training=training)
         pooled = self.pooling(outputs, mask=mask)
         return self.head(pooled, training=training)
@@ -321,11 +331,12 @@ class TextClassifier(keras.Model):
             x = self.encode(x)
         if isinstance(x, EncodedCorpus):
             x = self._batches(x, batch_size, shuffle=False, with_labels=False)
+        order = x.order if isinstance(x, BucketedBatches) else None
         logits = super().predict(self._batches(x, batch_size), **kwargs)
         probabilities = np.asarray(keras.ops.softmax(logits), "float32")
-        if isinstance(x, BucketedBatches):  # back from the order of the batches
+        if order is not None:  # back from the order of the batches
             in_place = np.empty_like(probabilities)
-            in_place[x.order] = probabilities
+            in_place[order] = probabilities
             return in_place
         return probabilities
 

@@ -2,7 +2,7 @@
 
 A `.model` file is a serialized `ModelProto`: the pieces with their scores and types, and the
 rules that normalize a text before it is cut into pieces. `SentencePieceTables` holds the same
-as flat arrays, in the shape in which `sentencepiece_graph` walks them:
+as flat arrays, in the shape in which the package `graph` walks them:
 
 - `CharacterTable` numbers the characters that occur in a set of strings, so that every other
   table is indexed by small numbers;

@@ -2,7 +2,7 @@
 
 In Python, training and bulk work go through the `sentencepiece` package (`encode`, `decode`).
 In a graph (`call`, `graph`) the same model is made of stock TensorFlow operations, which give the
-same ids; see `sentencepiece_graph`. TensorFlow is imported only when these are used.
+same ids; see `graph`. TensorFlow is imported only when these are used.
 """
 
 import base64
@@ -345,7 +345,7 @@ class SentencePieceTokenizer(keras.layers.Layer):
                     "The graph of a tokenizer needs TensorFlow, which is not installed; use "
                     "`encode` and `decode`, or install tensorflow."
                 ) from error
-            from textlstm.tokenizers.sentencepiece_graph import SentencePieceGraph
+            from textlstm.tokenizers.graph import SentencePieceGraph
 
             # The first use may be inside of a graph, where its variables must not live.
             with tf.init_scope():

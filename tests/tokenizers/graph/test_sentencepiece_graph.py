@@ -156,7 +156,7 @@ class TestShapes:
         assert pair.decode(tf.zeros([0, 0], tf.int32), tf.zeros([0], tf.int32)).shape == (0,)
 
     def test_groups_give_the_rows_in_their_order(self, trained_pair, monkeypatch):
-        from textlstm.tokenizers import sentencepiece_graph
+        from textlstm.tokenizers.graph import sentencepiece_graph
 
         pair = trained_pair("unigram")
         texts = ["a river", "", "the old teacher reads", "夜來風雨聲", "x" * 50]
@@ -174,6 +174,51 @@ class TestShapes:
             len(x) for x in tokenizer.encode(["a river", "the old river"])
         ]
         assert ids.shape[0] == 2
+
+    @pytest.mark.parametrize("model", ["unigram_bytes", "bpe_symbols", "char"])
+    def test_in_a_mapped_function(self, trained_pair, model):
+        tokenizer = SentencePieceTokenizer(trained_pair(model).tokenizer._model)
+        texts = ["a river", "the old river 𝄞"]
+
+        def convert(texts):
+            ids, lengths = tokenizer(texts)
+            # Only autograph can make sense of such a condition.
+            if tf.size(ids) > 0:
+                lengths += 0
+            again, _ = tokenizer.graph.encode(texts)
+            return ids, again, lengths, tokenizer.graph.decode(ids, lengths)
+
+        def leave(texts):
+            ids, lengths = tokenizer(texts)
+            again, _ = tokenizer.graph.encode(texts)
+            return ids, again, lengths, tokenizer.graph.decode(ids, lengths)
+
+        rows = tokenizer.encode(texts)
+        for function in (convert, tf.autograph.experimental.do_not_convert(leave)):
+            data = tf.data.Dataset.from_tensor_slices(texts).batch(2).map(function)
+            ids, again, lengths, decoded = next(data.as_numpy_iterator())
+            np.testing.assert_array_equal(ids, again)
+            for got, length, want in zip(ids, lengths, rows, strict=True):
+                np.testing.assert_array_equal(got[:length], want)
+            assert [text.decode() for text in decoded] == tokenizer.decode(rows)
+
+    def test_autograph_leaves_it_alone(self, trained_pair, monkeypatch):
+        from textlstm.tokenizers.graph import decoding, sentencepiece_graph
+
+        graph = trained_pair("unigram_bytes").graph
+        seen = []
+
+        def spy_on(function):
+            def spy(*arguments):
+                seen.append(tf.__internal__.autograph.control_status_ctx().status.name)
+                return function(*arguments)
+
+            return spy
+
+        for module, name in [(sentencepiece_graph, "normalize"), (decoding, "decode_utf8")]:
+            monkeypatch.setattr(module, name, spy_on(getattr(module, name)))
+        tf.function(lambda texts: graph.decode(*graph.encode(texts)))(tf.constant(["a"]))
+        assert seen == ["DISABLED", "DISABLED"]
 
     @pytest.mark.parametrize("model", ["unigram", "bpe"])
     @pytest.mark.parametrize("unit", ["a", "好", " ", "the", "鳥", "\U0001f9ff"])
