@@ -41,8 +41,8 @@ SHAPE = {
 }
 
 SENTENCES = [
-    "I expected little and got even less.",
-    "We laughed, we cried, and we would go again tomorrow.",
+    "The soup was delicious and the waiter could not have been friendlier.",
+    "I regret every penny that I spent on this kettle.",
     "Not bad at all: I would buy it again.",
     "房间很干净，服务员也很热情。",
     "等了两个小时，菜还是凉的，再也不来了。",

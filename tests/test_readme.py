@@ -1,0 +1,29 @@
+"""What the README shows works."""
+
+import re
+from pathlib import Path
+
+import keras
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_cell_of_ones_own_works():
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", README, re.S) if "LeakyCell" in b]
+    names = {}
+    exec(block, names)
+    outputs = names["layer"](keras.random.normal((2, 5, 3)))
+    assert outputs.shape == (2, 5, 128)
+
+
+def test_the_test_command_is_the_one_that_is_checked():
+    command = 'pip install -e ".[test]" && pytest'
+    assert command in README
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert 'pip install -q -e ".[test]"\npytest\n' in script
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
