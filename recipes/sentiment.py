@@ -4,13 +4,13 @@ The embedded sample, reviews in English and Chinese that were written for this p
 
     python recipes/sentiment.py
 
-HEADER_SAMPLE
+    76 % of the unfolded test reviews (n-grams: 66 %); 80 seconds on 2 CPU cores
 
 The IMDb reviews of https://ai.stanford.edu/~amaas/data/sentiment, as they come or unpacked:
 
     python recipes/sentiment.py --data aclImdb_v1.tar.gz
 
-HEADER_IMDB
+    88.4 % of the official 25,000 test reviews (n-grams: 90.7 %); 15 minutes on 2 CPU cores
 
 A table of your own:
 

@@ -129,7 +129,7 @@ def test_parts_share_neither_frames_nor_phrases():
 def test_opinions_agree_with_their_aspects():
     content = blocks(
         [{"text": "{subject}: {same.clause}"}],
-        [phrase("-", p, domain="food") for p in ("positive", "negative")],
+        [phrase(mark, p, domain="food") for mark, p in (("+", "positive"), ("-", "negative"))],
         [("food", "lunch")],
         language="zh",
     )
@@ -142,7 +142,7 @@ def test_opinions_agree_with_their_aspects():
         {"polarity": "negative", "part": "train", "text": "{aspect} fail{s}"},
     ]
     assert pairs(content, 6) == {
-        ("positive", "lunch: -"),
+        ("positive", "lunch: +"),
         ("positive", "lunch: the soup is fine"),
         ("positive", "lunch: the rolls are fine"),
         ("negative", "lunch: -"),
@@ -237,7 +237,7 @@ def test_written_reviews_are_many_balanced_and_different(language):
 
 def test_the_source_takes_the_languages_in_turn():
     source = open_source("sample")
-    assert (source.name, source.parts) == ("sample", ("train", "test", "written"))
+    assert (source.name, source.parts) == ("sample", ("train", "validation", "test", "written"))
     small = SampleSource({"train": 3})
     assert [e.where for e in small.examples("train")][:6] == [
         f"sample/{language}/train:{row}" for row in (1, 2, 3) for language in LANGUAGES

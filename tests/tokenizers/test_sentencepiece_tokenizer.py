@@ -170,7 +170,7 @@ def test_the_suggested_size_follows_the_amount_of_text():
     from textlstm.tokenizers import suggest_vocabulary_size
 
     assert suggest_vocabulary_size([]) == 2_000
-    assert suggest_vocabulary_size(["abcd" * 250_000]) == 2_500
+    assert suggest_vocabulary_size(["abcd" * 375_000]) == 2_500
     assert suggest_vocabulary_size(["abcd" * 2_500_000]) == 16_000
     # 4,000 different characters, equally frequent, nearly all of which are covered.
     assert suggest_vocabulary_size(chr(0x4E00 + i) for i in range(4_000)) == 5_997

@@ -378,7 +378,7 @@ class SentencePieceTokenizer(keras.layers.Layer):
 def suggest_vocabulary_size(texts: Iterable[str], character_coverage: float = 0.9995) -> int:
     """Suggests how many pieces a classifier's tokenizer should have, by the amount of text.
 
-    One piece for every 400 characters of text, so that each is seen often enough to be learned; at
+    One piece for every 600 characters of text, so that each is seen often enough to be learned; at
     most 16,000, at least 2,000, and at least a half more than the characters alone need.
 
     Args:
@@ -395,7 +395,7 @@ def suggest_vocabulary_size(texts: Iterable[str], character_coverage: float = 0.
         if covered >= character_coverage * total:
             break
         needed, covered = needed + 1, covered + count
-    return max(min(total // 400, 16_000), 2_000, needed * 3 // 2)
+    return max(min(total // 600, 16_000), 2_000, needed * 3 // 2)
 
 
 def _unpack(model: bytes | str) -> bytes:
