@@ -41,11 +41,27 @@ class Cell(keras.layers.Layer):
         """
         return inputs
 
+    def add_noise(self, projected, training: bool = False):
+        """Appends random numbers for `step` to what `project_inputs` gave; a hook.
+
+        A loop over time may not draw random numbers in its body under every backend. A cell that
+        needs some draws them here, for all steps at once, puts them beside the projected inputs in
+        the last axis, and takes them off again in `step`.
+
+        Args:
+            projected: what `project_inputs` gave, `[batch, …]` or `[batch, time, …]`.
+            training: whether the step is part of training.
+
+        Returns:
+            What `step` takes, with the same leading axes; by default `projected`.
+        """
+        return projected
+
     def step(self, projected, states, training: bool = False):
         """Computes one step of the recurrence.
 
         Args:
-            projected: what `project_inputs` gave for this step, `[batch, …]`.
+            projected: what `project_inputs` and `add_noise` gave for this step, `[batch, …]`.
             states: list of tensors `[batch, size]`, one for each of `state_size`.
             training: whether the step is part of training.
 
@@ -65,7 +81,8 @@ class Cell(keras.layers.Layer):
         Returns:
             `(output, new_states)`, as `step` does.
         """
-        return self.step(self.project_inputs(inputs), states, training=training)
+        projected = self.add_noise(self.project_inputs(inputs), training=training)
+        return self.step(projected, states, training=training)
 
     def get_initial_state(self, batch_size) -> list:
         """Returns the states before the first step: zeros, `[batch_size, size]` each."""

@@ -26,7 +26,7 @@ def scan(cell, inputs, initial_state, mask=None, reverse=False, training=False):
         the direction, and the list of states after the last step that was run.
     """
     if isinstance(cell, Cell):
-        inputs = cell.project_inputs(inputs)
+        inputs = cell.add_noise(cell.project_inputs(inputs), training=training)
         cell = _StepOf(cell, training)
     loop = keras.layers.RNN(
         cell,
