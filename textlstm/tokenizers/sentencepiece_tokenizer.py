@@ -1,6 +1,7 @@
 """The tokenizer: a Keras layer around a SentencePiece model.
 
 In Python, training and bulk work go through the `sentencepiece` package (`encode`, `decode`).
+Segmentations for subword regularisation are drawn by `sampling` (`sample`, `resample`).
 In a graph (`call`, `graph`) the same model is made of stock TensorFlow operations, which give the
 same ids; see `graph`. TensorFlow is imported only when these are used.
 """
@@ -10,6 +11,7 @@ import binascii
 import collections
 import io
 import itertools
+import math
 import os
 import re
 import tempfile
@@ -22,6 +24,7 @@ import numpy as np
 import sentencepiece
 
 from textlstm.errors import InputError
+from textlstm.tokenizers.sampling import SegmentationSampler
 from textlstm.tokenizers.sentencepiece_model import SentencePieceTables, parse_model
 
 # SentencePiece skips training lines of more than 4,192 bytes; a character has up to four.
@@ -77,6 +80,7 @@ class SentencePieceTokenizer(keras.layers.Layer):
                 "`.model` file."
             ) from error
         self._graph = None
+        self._sampler = None
 
         size = self._processor.get_piece_size()
         self._num_pieces = size
@@ -290,6 +294,83 @@ class SentencePieceTokenizer(keras.layers.Layer):
         if add_end and not own_end:
             return [np.append(row, np.int32(self._end_id)) for row in rows]
         return [row.copy() for row in rows]
+
+    def sample(
+        self,
+        texts: str | bytes | Sequence[str | bytes],
+        *,
+        alpha: float = 0.1,
+        seed: int | Sequence[int],
+    ) -> np.ndarray | list[np.ndarray]:
+        """Turns texts into ids of segmentations that are drawn at random.
+
+        A model that sees other segmentations of its training texts in every epoch does not rest
+        on single ones. With a unigram model each segmentation has the probability
+
+            p(segmentation) ∝ p_unigram(segmentation) ^ alpha
+
+        and with a BPE model each merge is left out with probability `alpha` (BPE-dropout). What
+        is no ordinary piece, such as user-defined symbols and bytes, stays as it is. Every draw
+        decodes to what `encode` decodes to. The same texts, `alpha` and `seed` give the same ids,
+        in any process.
+
+        Args:
+            texts: As in `encode`.
+            alpha: With a unigram model 0 or more: from 0 for all segmentations alike to large
+                numbers for the one of `encode`. With a BPE model in [0, 1]: from 0 for the
+                segmentation of `encode` to 1 for single characters. Default: 0.1.
+            seed: One number, or several (such as seed, epoch and batch).
+
+        Returns:
+            int32 [length] for each text, the end mark included.
+
+        Raises:
+            InputError: If `alpha` is out of its range, or the model is of type char, which has
+                one segmentation only.
+
+        References:
+            - Kudo, Subword Regularization, ACL 2018.
+            - Provilkov et al., BPE-Dropout, ACL 2020.
+        """
+        rows = self.encode(texts)
+        if isinstance(rows, np.ndarray):
+            return self.resample([rows], alpha=alpha, seed=seed)[0]
+        return self.resample(rows, alpha=alpha, seed=seed)
+
+    def resample(
+        self, rows: Sequence[np.ndarray], *, alpha: float = 0.1, seed: int | Sequence[int]
+    ) -> list[np.ndarray]:
+        """Draws segmentations as `sample` does, of texts that are encoded already.
+
+        Args:
+            rows: int32 [length] each, as `encode` gives them, each ended by the end mark.
+            alpha: As in `sample`.
+            seed: As in `sample`.
+
+        Returns:
+            int32 [length] for each row, the end mark included.
+
+        Raises:
+            InputError: As `sample`, or if a row does not end with the end mark.
+        """
+        kind = self._tables.model_type
+        if kind == "char":
+            raise InputError(
+                "A model of type 'char' has one segmentation of each text, so there is nothing to "
+                "sample; train a tokenizer of type unigram or bpe."
+            )
+        if not 0 <= alpha <= (1 if kind == "bpe" else math.inf):
+            most = "from 0 to 1" if kind == "bpe" else "0 or more"
+            raise InputError(f"`alpha` is {alpha!r}; give {most} with a model of type {kind!r}.")
+        for i, row in enumerate(rows):
+            if not len(row) or row[-1] != self._end_id:
+                raise InputError(
+                    f"`rows[{i}]` does not end with the end mark {self._end_id}; give rows as "
+                    "`encode` gives them."
+                )
+        if self._sampler is None:
+            self._sampler = SegmentationSampler(self._tables, self._end_id)
+        return self._sampler.sample(rows, alpha, np.random.default_rng(seed))
 
     def decode(self, ids: Any) -> str | list[str]:
         """Turns ids back into text.
