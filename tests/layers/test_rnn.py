@@ -8,9 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textlstm.cells import Cell, GRUCell, LSTMCell
-from textlstm.layers import GRU, LSTM, RNN
+from textlstm.layers import GRU, LSTM, RNN, SimpleRNN
 
-PAIRS = {"lstm": (LSTM, keras.layers.LSTM), "gru": (GRU, keras.layers.GRU)}
+PAIRS = {
+    "lstm": (LSTM, keras.layers.LSTM),
+    "gru": (GRU, keras.layers.GRU),
+    "simple": (SimpleRNN, keras.layers.SimpleRNN),
+}
 
 
 @keras.saving.register_keras_serializable(package="textlstm_tests")
@@ -58,7 +62,7 @@ def run_with_gradients(layer, x, mask):
 
 
 @given(
-    kind=st.sampled_from(["lstm", "gru"]),
+    kind=st.sampled_from(sorted(PAIRS)),
     bidirectional=st.booleans(),
     batch=st.integers(1, 4),
     time=st.integers(1, 7),
@@ -91,7 +95,7 @@ def test_equals_keras_with_any_mask(
         np.testing.assert_allclose(got, want, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("kind", PAIRS)
 def test_stacking_equals_layers_one_after_the_other(kind):
     x = keras.random.normal((3, 6, 4), seed=0)
     mask = tf.constant([[1, 1, 0, 1, 0, 0], [0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]]) > 0
@@ -142,7 +146,7 @@ def test_shapes_without_sequences():
 def test_symbolic_shapes_are_those_of_a_call():
     for options in (
         {"return_sequences": True, "return_state": True, "bidirectional": True, "num_layers": 2},
-        {"return_state": True},
+        {"return_state": True, "residual": True, "proj_size": 3},
         {"return_sequences": True},
         {},
     ):
@@ -187,7 +191,10 @@ def test_a_plain_keras_cell_does():
     "layer",
     [
         LSTM(4, num_layers=2, bidirectional=True, dropout=0.2, use_bias=False, return_state=True),
+        LSTM(4, num_layers=2, dropout=0.2, variational_dropout=True, residual=True, proj_size=2),
+        LSTM(4, num_layers=2, peephole=True, coupled_gates=True, zoneout=0.1, seed=5),
         GRU(4, reset_after=False, return_sequences=True, dtype="mixed_bfloat16"),
+        SimpleRNN(4, activation="relu", layer_norm=True),
         RNN(LSTMCell(4, unit_forget_bias=False), num_layers=2),
     ],
 )
@@ -198,8 +205,9 @@ def test_config_makes_the_same_layer(layer):
 
 
 def test_mixed_precision_computes_in_half_and_keeps_weights_whole():
-    layer = LSTM(4, num_layers=2, return_state=True, dtype="mixed_bfloat16")
-    outputs, states = layer(keras.random.normal((2, 5, 3)))
+    layer = LSTM(4, num_layers=2, residual=True, return_state=True, dtype="mixed_bfloat16")
+    mask = tf.constant([[True, True, False, True, False]] * 2)
+    outputs, states = layer(keras.random.normal((2, 5, 4)), mask=mask)
     assert outputs.dtype == states[0].dtype == "bfloat16"
     assert {weight.dtype for weight in layer.weights} == {"float32"}
 

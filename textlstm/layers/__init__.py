@@ -1,5 +1,6 @@
 """Layers: what a model is made of."""
 
+from textlstm.layers.convolution import ConvolutionFront
 from textlstm.layers.embedding import TokenEmbedding
 from textlstm.layers.pooling import (
     AttentionPooling,
@@ -10,11 +11,14 @@ from textlstm.layers.pooling import (
     SequencePooling,
     make_pooling,
 )
-from textlstm.layers.rnn import GRU, LSTM, RNN, serialize_cell
+from textlstm.layers.rnn import GRU, LSTM, RNN, SimpleRNN, serialize_cell
+from textlstm.layers.tied_head import TiedHead
+from textlstm.layers.word_dropout import WordDropout
 
 __all__ = [
     "AttentionPooling",
     "ConcatPooling",
+    "ConvolutionFront",
     "GRU",
     "LSTM",
     "LastPooling",
@@ -22,7 +26,10 @@ __all__ = [
     "MeanPooling",
     "RNN",
     "SequencePooling",
+    "SimpleRNN",
+    "TiedHead",
     "TokenEmbedding",
+    "WordDropout",
     "make_pooling",
     "serialize_cell",
 ]

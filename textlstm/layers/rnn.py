@@ -1,9 +1,9 @@
 """The recurrent layer: a cell looped over time, stacked in layers, run in both directions."""
 
 import keras
-from keras import KerasTensor
+from keras import KerasTensor, ops
 
-from textlstm.cells import GRUCell, LSTMCell
+from textlstm.cells import GRUCell, LSTMCell, SimpleRNNCell
 from textlstm.kernels import run_cell
 
 
@@ -21,9 +21,18 @@ class RNN(keras.layers.Layer):
             whose outputs stand beside those of the first one in the last axis; default `False`.
         dropout: share of the outputs of each layer but the last that is set to zero while
             training, in [0, 1); default 0.
+        variational_dropout: whether `dropout` draws once for all steps of a row (Gal and
+            Ghahramani, 2016) instead of (default) anew at each step.
+        residual: whether every layer whose input is of the size of its output (both directions
+            counted) adds its input to its output (He et al., 2016; Wu et al., 2016): all layers
+            above the first, and the first one if `features` fits. What is added has not gone
+            through dropout; states, and so `h_n`, hold the cell's own result, without it. Default
+            `False`.
         return_sequences: whether to return the outputs of all steps, or (default) only the last
             one of each direction.
         return_state: whether to return the final states too; default `False`.
+        seed: an int that makes `dropout` draw the same in every run; default none. A cell that
+            draws has a `seed` of its own, and the cells made from it the numbers after that.
         **kwargs: `name`, `dtype`, `trainable` of a Keras layer; `dtype` is the cell's by default.
 
     Call arguments:
@@ -33,7 +42,8 @@ class RNN(keras.layers.Layer):
             axis the layers follow each other, in each the forward direction comes first.
         mask: bool `[batch, time]`, in any pattern. A masked step (False) copies the states; its
             output repeats the one before it, or is zero in a bidirectional layer (as in
-            `keras.layers.LSTM` and `keras.layers.Bidirectional`).
+            `keras.layers.LSTM` and `keras.layers.Bidirectional`). So the last output is that of the
+            last real step (of the first one backward), with `residual` what was added to it too.
         training: whether dropout is on.
 
     Returns:
@@ -43,6 +53,12 @@ class RNN(keras.layers.Layer):
 
     Raises:
         ValueError: if an argument is out of its range, or `initial_state` has another structure.
+
+    References:
+        - Gal and Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
+          Networks, NIPS 2016.
+        - He et al., Deep Residual Learning for Image Recognition, CVPR 2016.
+        - Wu et al., Google's Neural Machine Translation System, 2016 (residual LSTM layers).
 
     Example:
         >>> layer = RNN(LSTMCell(64), num_layers=2, bidirectional=True, return_state=True)
@@ -57,8 +73,11 @@ class RNN(keras.layers.Layer):
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
+        variational_dropout: bool = False,
+        residual: bool = False,
         return_sequences: bool = False,
         return_state: bool = False,
+        seed: int | None = None,
         **kwargs,
     ):
         if not (callable(cell) and hasattr(cell, "state_size")):
@@ -77,15 +96,24 @@ class RNN(keras.layers.Layer):
         self.num_layers = num_layers
         self.bidirectional = bool(bidirectional)
         self.dropout = dropout
+        self.variational_dropout = bool(variational_dropout)
+        self.residual = bool(residual)
         self.return_sequences = return_sequences
         self.return_state = return_state
+        self.seed = seed
         self.supports_masking = True
 
         # The cells of layer 0 come first, in each layer the forward one: the order of the second
         # axis of the states.
         count = num_layers * self.num_directions
         self.cells = [cell] + [_another(cell, index) for index in range(1, count)]
-        self._between_layers = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self._between_layers = keras.layers.Dropout(
+            dropout,
+            noise_shape=(None, 1, None) if variational_dropout else None,
+            # LSTM and its like give one seed to layer and cells; no two may draw the same.
+            seed=None if seed is None else seed + count,
+            dtype=self.dtype_policy,
+        )
 
     @property
     def cell(self):
@@ -124,7 +152,7 @@ class RNN(keras.layers.Layer):
     def call(self, inputs, initial_state=None, mask=None, training=False):
         """Runs the layers; shapes and meaning as in the docstring of the class."""
         if initial_state is None:
-            initial_state = self.get_initial_state(keras.ops.shape(inputs)[0])
+            initial_state = self.get_initial_state(ops.shape(inputs)[0])
         if not isinstance(initial_state, (list, tuple)):
             initial_state = [initial_state]
         if len(initial_state) != len(self.state_sizes):
@@ -137,6 +165,7 @@ class RNN(keras.layers.Layer):
         sequence = inputs
         final_states = []  # a list of states for each cell
         for layer in range(self.num_layers):
+            skips = self._skips(sequence, mask, layer)
             if layer > 0:
                 sequence = self._between_layers(sequence, training=training)
             directions = []
@@ -150,21 +179,34 @@ class RNN(keras.layers.Layer):
                     reverse=direction == 1,
                     training=training,
                 )
-                directions.append(outputs)
+                directions.append(outputs + skips[direction] if skips else outputs)
                 final_states.append(states)
-            sequence = keras.ops.concatenate(directions, axis=-1)
+            sequence = ops.concatenate(directions, axis=-1)
 
         if self.return_sequences:
             if self.bidirectional and mask is not None:
                 # As keras.layers.Bidirectional: no step repeats what comes after it.
-                sequence = keras.ops.where(mask[:, :, None], sequence, 0)
+                sequence = ops.where(mask[:, :, None], sequence, 0)
         else:
             # The last step that a direction ran is the last in time forward, the first backward.
             last = [directions[0][:, -1]] + [outputs[:, 0] for outputs in directions[1:]]
-            sequence = keras.ops.concatenate(last, axis=-1)
+            sequence = ops.concatenate(last, axis=-1)
         if not self.return_state:
             return sequence
-        return sequence, [keras.ops.stack(states, axis=1) for states in zip(*final_states)]
+        return sequence, [ops.stack(states, axis=1) for states in zip(*final_states)]
+
+    def _skips(self, sequence, mask, layer: int) -> list:
+        """Returns what a residual layer adds to the outputs of each direction, or nothing.
+
+        At masked steps it stays as it was, like the outputs it is added to. Above the first layer
+        it does so by itself, for there it is the outputs of the layer below.
+        """
+        if not self.residual or sequence.shape[-1] != self.output_size:
+            return []
+        skips = ops.split(sequence, self.num_directions, axis=-1)
+        if layer == 0 and mask is not None:
+            skips = [_hold(skip, mask, reverse=i == 1) for i, skip in enumerate(skips)]
+        return skips
 
     def get_initial_state(self, batch_size) -> list:
         """Returns the states before the first step, `[batch, layers · directions, size]` each."""
@@ -176,11 +218,11 @@ class RNN(keras.layers.Layer):
             else:
                 per_cell.append(
                     [
-                        keras.ops.zeros((batch_size, size), dtype=self.compute_dtype)
+                        ops.zeros((batch_size, size), dtype=self.compute_dtype)
                         for size in self.state_sizes
                     ]
                 )
-        return [keras.ops.stack(states, axis=1) for states in zip(*per_cell)]
+        return [ops.stack(states, axis=1) for states in zip(*per_cell)]
 
     def compute_mask(self, inputs, mask=None):
         """Passes the mask on beside whole sequences; the other outputs have none."""
@@ -214,8 +256,11 @@ class RNN(keras.layers.Layer):
             "num_layers": self.num_layers,
             "bidirectional": self.bidirectional,
             "dropout": self.dropout,
+            "variational_dropout": self.variational_dropout,
+            "residual": self.residual,
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
+            "seed": self.seed,
         }
 
     @classmethod
@@ -234,6 +279,8 @@ class _BuiltInRNN(RNN):
         layer_options = {name: options.pop(name) for name in _LAYER_OPTIONS if name in options}
         if layer_options.get("dtype") is not None:
             options["dtype"] = layer_options["dtype"]
+        if "seed" in layer_options:
+            options["seed"] = layer_options["seed"]
         super().__init__(self.cell_class(units, **options), **layer_options)
 
     def get_config(self) -> dict:
@@ -252,8 +299,11 @@ _LAYER_OPTIONS = (
     "num_layers",
     "bidirectional",
     "dropout",
+    "variational_dropout",
+    "residual",
     "return_sequences",
     "return_state",
+    "seed",
     "name",
     "dtype",
     "trainable",
@@ -268,10 +318,11 @@ class LSTM(_BuiltInRNN):
     masks, states and shapes at `textlstm.layers.RNN`.
 
     Args:
-        units: size of both states, a positive int.
-        **options: those of `RNN` (`num_layers`, `bidirectional`, `dropout`, `return_sequences`,
-            `return_state`) and those of `LSTMCell` (`unit_forget_bias`, `use_bias`, activations,
-            initializers, regularizers, constraints).
+        units: size of the memory, and of the hidden state without `proj_size`; a positive int.
+        **options: those of `RNN` (`num_layers`, `bidirectional`, `dropout`, `residual`,
+            `return_sequences`, `return_state`, …) and those of `LSTMCell` (`peephole`,
+            `coupled_gates`, `proj_size`, `layer_norm`, `recurrent_dropout`, `zoneout`, `use_bias`,
+            …). `seed` counts for all that draws.
 
     Example:
         >>> layer = LSTM(64, num_layers=2, return_sequences=True)
@@ -291,9 +342,10 @@ class GRU(_BuiltInRNN):
 
     Args:
         units: size of the state, a positive int.
-        **options: those of `RNN` (`num_layers`, `bidirectional`, `dropout`, `return_sequences`,
-            `return_state`) and those of `GRUCell` (`reset_after`, `use_bias`, activations,
-            initializers, regularizers, constraints).
+        **options: those of `RNN` (`num_layers`, `bidirectional`, `dropout`, `residual`,
+            `return_sequences`, `return_state`, …) and those of `GRUCell` (`reset_after`,
+            `layer_norm`, `recurrent_dropout`, `zoneout`, `use_bias`, …). `seed` counts for all
+            that draws.
 
     Example:
         >>> layer = GRU(64, bidirectional=True)
@@ -304,6 +356,29 @@ class GRU(_BuiltInRNN):
     cell_class = GRUCell
 
 
+@keras.saving.register_keras_serializable(package="textlstm")
+class SimpleRNN(_BuiltInRNN):
+    """A stacked, bidirectional simple recurrent network: `RNN` over `SimpleRNNCell`.
+
+    The equation, weights and paper stand at `textlstm.cells.SimpleRNNCell`; stacking, directions,
+    masks, states and shapes at `textlstm.layers.RNN`.
+
+    Args:
+        units: size of the state, a positive int.
+        **options: those of `RNN` (`num_layers`, `bidirectional`, `dropout`, `residual`,
+            `return_sequences`, `return_state`, …) and those of `SimpleRNNCell` (`activation`,
+            `layer_norm`, `recurrent_dropout`, `zoneout`, `use_bias`, …). `seed` counts for all
+            that draws.
+
+    Example:
+        >>> layer = SimpleRNN(64, num_layers=2)
+        >>> layer(keras.random.normal((8, 20, 32))).shape
+        (8, 64)
+    """
+
+    cell_class = SimpleRNNCell
+
+
 def serialize_cell(cell) -> dict:
     """Serializes a cell as it was before it was built: the layer around it builds it."""
     config = keras.saving.serialize_keras_object(cell)
@@ -312,5 +387,30 @@ def serialize_cell(cell) -> dict:
 
 
 def _another(cell, index: int):
-    """Makes a cell like `cell`, with weights of its own."""
-    return type(cell).from_config({**cell.get_config(), "name": f"{cell.name}_{index}"})
+    """Makes a cell like `cell`, with weights, a name and a seed of its own."""
+    config = {**cell.get_config(), "name": f"{cell.name}_{index}"}
+    if isinstance(config.get("seed"), int):
+        config["seed"] += index
+    return type(cell).from_config(config)
+
+
+def _hold(sequence, mask, reverse: bool):
+    """Repeats, at masked steps, the last real step before (zeros, where there is none).
+
+    Args:
+        sequence: `[batch, time, features]`.
+        mask: bool, `[batch, time]`.
+        reverse: whether "before" means after: the order of a backward direction.
+
+    Returns:
+        `[batch, time, features]`.
+    """
+    if reverse:
+        return ops.flip(_hold(ops.flip(sequence, 1), ops.flip(mask, 1), reverse=False), 1)
+    time = ops.shape(mask)[1]
+    # The real steps in order, then fillers; and how many of them have come up to each step.
+    real_steps = ops.sort(ops.where(mask, ops.arange(time, dtype="int32"), time - 1), axis=1)
+    count = ops.cumsum(ops.cast(mask, "int32"), axis=1)  # [batch, time]
+    latest = ops.take_along_axis(real_steps, ops.maximum(count - 1, 0), axis=1)
+    held = ops.take_along_axis(sequence, latest[:, :, None], axis=1)
+    return ops.where(count[:, :, None] > 0, held, 0)
