@@ -9,7 +9,7 @@ import pytest
 
 import textlstm
 
-ROOMS = ["", ".cells", ".kernels", ".layers", ".tokenizers", ".data", ".tasks"]
+ROOMS = ["", ".cells", ".kernels", ".layers", ".tokenizers", ".data", ".tasks", ".interop"]
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -29,7 +29,17 @@ def test_public_names_are_documented(room):
 
 
 def test_rooms_import_only_from_rooms_above():
-    order = ["errors", "cells", "kernels", "layers", "tokenizers", "data", "tasks", "saving"]
+    order = [
+        "errors",
+        "cells",
+        "kernels",
+        "layers",
+        "tokenizers",
+        "data",
+        "tasks",
+        "saving",
+        "interop",
+    ]
     package = Path(textlstm.__file__).parent
     for number, room in enumerate(order):
         for file in sorted((package / room).rglob("*.py")) or [package / f"{room}.py"]:
