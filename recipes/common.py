@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import shutil
 import sys
@@ -45,29 +46,77 @@ def add_shared_flags(parser: argparse.ArgumentParser, shape: dict, epochs: int) 
             `None`, so that a recipe can tell what was given.
         epochs: the recipe's default for `--epochs`.
     """
-    add = parser.add_argument
-    add(
+    data = parser.add_argument_group("data").add_argument
+    data(
         "--data",
-        default="sample",
-        help="'sample' (default), or a path: .csv .tsv .jsonl, a folder or an archive",
+        nargs="+",
+        default=["sample"],
+        help="'sample' (default), tfds:NAME/CONFIG, or a path: .csv .tsv .jsonl, a folder or an "
+        "archive; several are used together",
     )
-    add("--text-column", help="name or position of the column of texts")
-    add("--label-column", help="name or position of the column of labels")
-    add("--encoding", default="utf-8", help="of the files; default utf-8")
-    add("--units", type=positive, help=f"size of the state; default {shape['units']}")
-    add("--num-layers", type=positive, help=f"recurrent layers; default {shape['num_layers']}")
-    add("--cell", choices=["lstm", "gru"], help=f"the recurrent cell; default {shape['cell']}")
-    add(
+    data("--text-column", help="name or position of the column of texts")
+    data("--label-column", help="name or position of the column of labels")
+    data(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first row of a table names its columns; default: it does, unless the "
+        "columns are given by position",
+    )
+    data("--encoding", default="utf-8", help="of the files; default utf-8")
+    data("--limit", type=positive, help="use at most so many rows of each part")
+    data(
+        "--deduplicate",
+        action="store_true",
+        help="use each text once, and none that has different labels",
+    )
+    data(
+        "--remove-leaks",
+        action="store_true",
+        help="leave out of training what also stands in the data's own validation or test part",
+    )
+    data("--seed", type=int, default=0, help="of split, weights and order; default 0")
+
+    model = parser.add_argument_group("model").add_argument
+    model("--init", metavar="FOLDER", help="fine-tune the model exported there")
+    model("--export", metavar="FOLDER", help="default: models/RECIPE-DATA")
+    model("--units", type=positive, help=f"size of the state; default {shape['units']}")
+    model("--num-layers", type=positive, help=f"recurrent layers; default {shape['num_layers']}")
+    model("--cell", choices=["lstm", "gru"], help=f"the recurrent cell; default {shape['cell']}")
+    model(
+        "--dtype",
+        choices=["float32", "mixed_bfloat16", "mixed_float16"],
+        help="what is computed in; default float32",
+    )
+
+    training = parser.add_argument_group("training").add_argument
+    training(
         "--epochs",
         type=positive,
         default=epochs,
         help=f"the most passes over the data; default {epochs}",
     )
-    add("--init", metavar="FOLDER", help="fine-tune the model exported there")
-    add("--export", metavar="FOLDER", help="default: models/RECIPE-DATA")
-    add("--resume", action="store_true", help="go on with a run that was cut off")
-    add("--seed", type=int, default=0, help="of split, weights and order; default 0")
-    add("--limit", type=positive, help="use at most so many rows of each part")
+    training("--batch-size", type=positive, default=64, help="default 64")
+    training(
+        "--max-batch-tokens",
+        type=positive,
+        metavar="TOKENS",
+        help="the most tokens in a batch: long texts come in smaller ones; default no limit",
+    )
+    training("--learning-rate", type=above_zero, default=2e-3, help="the highest; default 0.002")
+    training(
+        "--warmup",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the training in which the learning rate rises; default 0",
+    )
+    training(
+        "--average",
+        type=share,
+        metavar="DECAY",
+        help="keep the moving average of the weights, with this decay, such as 0.999",
+    )
+    training("--resume", action="store_true", help="go on with a run that was cut off")
 
 
 def positive(text: str) -> int:
@@ -77,6 +126,27 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """Reads a number from 0 to below 1 from the command line."""
+    if not 0 <= _number(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be in [0, 1), got {text!r}")
+    return _number(text)
+
+
+def above_zero(text: str) -> float:
+    """Reads a finite number above 0 from the command line."""
+    if not 0 < _number(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return _number(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def run(main: Callable[[], None]) -> None:
     """Runs a recipe; a mistake of the user's ends it with one line and status 2."""
     try:
@@ -84,7 +154,11 @@ def run(main: Callable[[], None]) -> None:
     except InputError as error:
         sys.exit(_fail(str(error)))
     except KeyboardInterrupt:
-        sys.exit(_fail("stopped; the same command with --resume goes on from the last epoch"))
+        sys.exit(
+            _fail(
+                "stopped; the same command with --resume goes on from where its state was kept last"
+            )
+        )
     except OSError as error:
         if error.filename is None:
             raise

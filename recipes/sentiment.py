@@ -19,15 +19,19 @@ A table of your own:
 
 import argparse
 import itertools
-import math
 import shlex
 import sys
 import time
 from pathlib import Path
 
-from common import MODELS, RunFolder, add_shared_flags, keras, positive, run, tf
+from common import MODELS, RunFolder, above_zero, add_shared_flags, keras, positive, run, share, tf
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
 
 import textlstm
+from textlstm.data import BucketedBatches
+from textlstm.data.word_vectors import initialize_embedding
+from textlstm.tasks import cosine_schedule
 from textlstm.tokenizers import suggest_vocabulary_size
 
 # The shape of a new model; with --init it is that of the model given.
@@ -36,8 +40,12 @@ SHAPE = {
     "units": 128,
     "num_layers": 1,
     "embedding_dim": 128,
+    "convolution": 0,
+    "convolution_pool": 1,
     "pooling": "concat",
+    "dropout": 0.5,
     "max_tokens": 512,
+    "dtype": "float32",
 }
 
 SENTENCES = [
@@ -58,9 +66,17 @@ def main() -> None:
         flags.data,
         text_column=flags.text_column,
         label_column=flags.label_column,
+        header=flags.header,
+        label_separator=flags.label_separator,
         encoding=flags.encoding,
     )
-    split = textlstm.split_examples(source, seed=flags.seed, limit=flags.limit)
+    split = textlstm.split_examples(
+        source,
+        seed=flags.seed,
+        limit=flags.limit,
+        deduplicate=flags.deduplicate,
+        remove_leaks=flags.remove_leaks,
+    )
     counts = ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
     print(f"Data: {source.description}\n  {counts}; labels: {', '.join(split.labels)}")
     for note in split.notes:
@@ -71,36 +87,43 @@ def main() -> None:
     with RunFolder(export, vars(flags), flags.resume) as run_folder:
         # === The model: a new one, or one to fine-tune ===
         keras.utils.set_random_seed(flags.seed)
-        if flags.init:
-            print(f"Fine-tuning {flags.init}")
-            model = textlstm.load(flags.init)
-            model.adopt_labels(split.labels)
-        else:
-            tokenizer = train_tokenizer(split, flags.vocabulary_size, run_folder.path)
-            shape = {name: getattr(flags, name) or default for name, default in SHAPE.items()}
-            model = textlstm.TextClassifier(tokenizer, split.labels, dropout=flags.dropout, **shape)
+        model = load_model(flags, split) if flags.init else make_model(flags, split, run_folder)
         print(model.describe())
+        train = encode(model, split, "train", run_folder.path / "train")
+        validation = encode(model, split, "validation", run_folder.path / "validation")
+        if flags.vectors:
+            print(initialize_embedding(model.embedding, model.tokenizer, flags.vectors, train))
 
         # === Train: the learning rate falls to nearly 0, along a cosine, over all epochs ===
         started = time.monotonic()
-        train = encode(model, split, "train", run_folder.path / "train")
-        validation = encode(model, split, "validation", run_folder.path / "validation")
-        steps = flags.epochs * math.ceil(len(train) / flags.batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(flags.learning_rate, steps, alpha=0.02)
-        model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0))
+        batches = BucketedBatches(
+            train,
+            flags.batch_size,
+            pad_id=model.tokenizer.pad_id,
+            max_batch_tokens=flags.max_batch_tokens,
+        )
+        rate = cosine_schedule(flags.learning_rate, flags.epochs * len(batches), flags.warmup)
+        model.compile(
+            keras.optimizers.Adam(rate, global_clipnorm=1.0), label_smoothing=flags.label_smoothing
+        )
+        metric = "f1" if split.multi_label else "accuracy"
         stopping = keras.callbacks.EarlyStopping(
-            monitor="val_accuracy", patience=2, restore_best_weights=True
+            monitor=f"val_{metric}", mode="max", patience=2, restore_best_weights=True
         )
         model.fit(
             train,
             validation_data=validation,
             batch_size=flags.batch_size,
+            max_batch_tokens=flags.max_batch_tokens,
             epochs=flags.epochs,
+            class_weight=flags.class_weight,
+            subword_sampling=flags.subword_sampling,
+            average_weights=flags.average,
             callbacks=[stopping],
             checkpoint=run_folder.state,
             seed=flags.seed,
         )
-        print(f"Encoded and trained in {time.monotonic() - started:.0f} s")
+        print(f"Trained in {time.monotonic() - started:.0f} s")
 
         # === Evaluate on what it never saw ===
         scores = evaluate(model, source, split)
@@ -112,7 +135,7 @@ def main() -> None:
         }
         version = textlstm.export(model, export, scores=scores, about=about)
         print(f"Exported to {version}; it answers:")
-        answer(version, SENTENCES if flags.data == "sample" else first_texts(split))
+        answer(version, SENTENCES if source.name == "sample" else first_texts(split))
 
 
 def read_flags() -> argparse.Namespace:
@@ -121,36 +144,103 @@ def read_flags() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_shared_flags(parser, SHAPE, epochs=4)
-    parser.add_argument(
-        "--embedding-dim", type=positive, help="size of the token vectors; default 128"
+    add = parser.add_argument_group("classifier").add_argument
+    add(
+        "--label-separator",
+        metavar="TEXT",
+        help="what stands between the labels of a row, where a text may have several",
     )
-    parser.add_argument(
+    add("--vocabulary-size", type=positive, help="of the tokenizer; default: by the amount of text")
+    add(
+        "--normalization",
+        choices=["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"],
+        help="of the tokenizer; those with _cf also lower-case; default nmt_nfkc",
+    )
+    add(
+        "--subword-sampling",
+        type=above_zero,
+        metavar="ALPHA",
+        help="train on other pieces of the same texts in every epoch; 0.1 is usual, less is wilder",
+    )
+    add(
+        "--vectors",
+        nargs="+",
+        metavar="FILE",
+        help="word vectors (word2vec, fastText, GloVe, as text) to begin the embedding with",
+    )
+    add("--embedding-dim", type=positive, help="size of the token vectors; default 128")
+    add(
+        "--convolution",
+        type=positive,
+        metavar="WIDTH",
+        help="let a convolution of so many tokens stand before the recurrent layer; default none",
+    )
+    add(
+        "--convolution-pool",
+        type=positive,
+        metavar="STEPS",
+        help="steps of the convolution that become one; default 1",
+    )
+    add(
         "--pooling",
         choices=["concat", "last", "mean", "max", "attention"],
         help="over the tokens; default concat: last, mean and max side by side",
     )
-    parser.add_argument(
-        "--max-tokens", type=positive, help="longer texts are cut to so many; default 512"
+    add("--max-tokens", type=positive, help="longer texts are cut to so many; default 512")
+    add("--dropout", type=share, help="of features; default 0.5")
+    add(
+        "--class-weight",
+        choices=["balanced"],
+        help="'balanced' gives rare labels as much weight as frequent ones",
     )
-    parser.add_argument(
-        "--vocabulary-size", type=positive, help="of the tokenizer; default: by the amount of text"
-    )
-    parser.add_argument("--dropout", type=float, default=0.5, help="of features; default 0.5")
-    parser.add_argument("--batch-size", type=positive, default=64, help="default 64")
-    parser.add_argument(
-        "--learning-rate", type=float, default=2e-3, help="at the beginning; default 0.002"
+    add(
+        "--label-smoothing",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the loss that asks for all labels alike; default 0",
     )
     flags = parser.parse_args()
-    fixed = [f"--{name.replace('_', '-')}" for name in SHAPE if getattr(flags, name) is not None]
+    of_new_models = (*SHAPE, "vocabulary_size", "normalization", "vectors")
+    fixed = [f"--{n.replace('_', '-')}" for n in of_new_models if getattr(flags, n) is not None]
     if flags.init and fixed:
         raise textlstm.InputError(
             f"{', '.join(fixed)}: the shape of the model in --init {flags.init} cannot be changed; "
             "leave the flags out, or leave out --init"
         )
+    if flags.convolution_pool and not flags.convolution:
+        raise textlstm.InputError(
+            "--convolution-pool: there is no convolution; give --convolution WIDTH too"
+        )
     return flags
 
 
-def train_tokenizer(split, vocabulary_size: int | None, folder: Path):
+def load_model(flags, split) -> textlstm.TextClassifier:
+    """Loads the model to fine-tune, and gives it the labels of the data."""
+    print(f"Fine-tuning {flags.init}")
+    model = textlstm.load(flags.init)
+    if model.multi_label != split.multi_label:
+        kinds = ("one label", "any number of labels")
+        raise textlstm.InputError(
+            f"--init {flags.init}: the model gives a text {kinds[model.multi_label]}, in the data "
+            f"it has {kinds[split.multi_label]}; leave out --init"
+        )
+    model.adopt_labels(split.labels)
+    return model
+
+
+def make_model(flags, split, run_folder: RunFolder) -> textlstm.TextClassifier:
+    """Makes a new model, with a tokenizer trained on the training texts."""
+    given = {name: getattr(flags, name) for name in SHAPE if getattr(flags, name) is not None}
+    return textlstm.TextClassifier(
+        train_tokenizer(flags, split, run_folder.path),
+        split.labels,
+        multi_label=split.multi_label,
+        **{**SHAPE, **given},
+    )
+
+
+def train_tokenizer(flags, split, folder: Path) -> textlstm.SentencePieceTokenizer:
     """Trains the tokenizer on the training texts, or reads the one of the run that is resumed."""
     path = folder / "tokenizer.model"
     if not path.exists():
@@ -158,9 +248,13 @@ def train_tokenizer(split, vocabulary_size: int | None, folder: Path):
         def texts():
             return (example.text for example in split.examples("train"))
 
-        size = vocabulary_size or suggest_vocabulary_size(texts())
+        size = flags.vocabulary_size or suggest_vocabulary_size(texts())
+        options = {"normalization": flags.normalization} if flags.normalization else {}
         print(f"Training a tokenizer of {size:,} pieces")
-        textlstm.SentencePieceTokenizer.train(texts(), size).save_model(path)
+        tokenizer = textlstm.SentencePieceTokenizer.train(texts(), size, **options)
+        partial = path.with_suffix(".partial")
+        tokenizer.save_model(partial)
+        partial.rename(path)
     return textlstm.SentencePieceTokenizer.from_file(path)
 
 
@@ -179,34 +273,51 @@ def evaluate(model, source, split) -> dict[str, float]:
     print("Training a linear model over n-grams on the same rows, to compare with")
     train = list(split.examples("train"))
     baseline = textlstm.train_ngram_baseline([e.text for e in train], [e.label for e in train])
+    metric = "micro F1" if split.multi_label else "accuracy"
     scores = {}
-    for name, examples in evaluation_sets(source, split).items():
+    for part, examples in evaluation_parts(source, split).items():
         texts = [example.text for example in examples]
         labels = [example.label for example in examples]
-        ours = accuracy(model.classify(texts), labels)
-        theirs = accuracy(baseline.predict(texts), labels)
-        print(f"Accuracy, {name}, {len(texts):,} texts: {ours:.2%} (n-grams: {theirs:.2%})")
-        scores[f"accuracy, {name}, {len(texts):,} texts"] = ours
-        scores[f"accuracy, {name}, linear model over n-grams"] = theirs
+        ours, theirs = model.classify(texts), baseline.predict(texts)
+        for name, rows in slices(part, source, examples).items():
+            truth = [labels[row] for row in rows]
+            score = compare(truth, [ours[row] for row in rows])
+            other = compare(truth, [theirs[row] for row in rows])
+            title = f"{metric}, {name}, {len(rows):,} texts"
+            print(f"{title[0].upper()}{title[1:]}: {score:.2%} (n-grams: {other:.2%})")
+            scores[title] = score
+            scores[f"{metric}, {name}, linear model over n-grams"] = other
     return scores
 
 
-def evaluation_sets(source, split) -> dict:
-    """Returns the examples to evaluate on, by name."""
-    sets = {"test": list(split.examples("test"))}
+def evaluation_parts(source, split) -> dict[str, list]:
+    """Returns the examples to evaluate on, by part."""
+    parts = {"test": list(split.examples("test"))}
     if source.name == "sample":
-        written = list(source.examples("written"))
+        parts["written"] = list(source.examples("written"))
+    return parts
+
+
+def slices(part: str, source, examples) -> dict[str, list[int]]:
+    """Returns the rows to score, by name: all of them, and those of each source or language."""
+    rows = {"test": list(range(len(examples)))} if part == "test" else {}
+    if source.name == "sample":
+        kind = "unfolded" if part == "test" else "freely written"
         for language, prefix in (("English", "sample/en"), ("Chinese", "sample/zh")):
-            for name, examples in (("unfolded", sets["test"]), ("freely written", written)):
-                chosen = [e for e in examples if e.where.startswith(prefix)]
-                if chosen:  # --limit may leave none of a language
-                    sets[f"{name}, {language}"] = chosen
-    return sets
+            chosen = [row for row, e in enumerate(examples) if e.where.startswith(prefix)]
+            rows[f"{kind}, {language}"] = chosen
+    for name in dict.fromkeys(example.source for example in examples if example.source):
+        rows[f"{part}, {name}"] = [row for row, e in enumerate(examples) if e.source == name]
+    return {name: chosen for name, chosen in rows.items() if chosen}  # --limit may leave none
 
 
-def accuracy(answers, labels) -> float:
-    """Returns the share of answers that are the labels."""
-    return sum(answer == label for answer, label in zip(answers, labels)) / len(labels)
+def compare(truth: list, answers: list) -> float:
+    """Returns the accuracy, or of tuples of labels the micro-averaged F1 score."""
+    if not isinstance(truth[0], tuple):
+        return float(accuracy_score(truth, answers))
+    table = MultiLabelBinarizer().fit([*truth, *answers])
+    hits = table.transform(truth), table.transform(answers)
+    return float(f1_score(*hits, average="micro", zero_division=0.0))
 
 
 def first_texts(split) -> list[str]:

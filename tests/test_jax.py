@@ -41,7 +41,29 @@ np.savez("layers.npz", x=x, m=m, y=np.asarray(layers([x, m])[0]))
 texts, labels = ["good thing", "bad thing"] * 8, ["yes", "no"] * 8
 tokenizer = textlstm.SentencePieceTokenizer.train(texts, vocabulary_size=60)
 model = textlstm.TextClassifier(tokenizer, ["no", "yes"], units=4, embedding_dim=4)
-model.fit(texts, labels, epochs=1, verbose=0)
+options = {"average_weights": 0.9, "class_weight": "balanced", "batch_size": 4}
+options |= {"checkpoint": "state", "checkpoint_minutes": 0, "validation_split": 0.2, "seed": 3}
+model.compile(label_smoothing=0.1)
+
+class CutOff(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            raise KeyboardInterrupt
+
+class Count(keras.callbacks.Callback):
+    passed = trained = 0
+    def on_train_batch_end(self, batch, logs=None):
+        Count.trained += bool(logs)
+        Count.passed += not logs
+
+# Cut off in its first epoch, and gone on with: one batch was kept, the second was not.
+try:
+    model.fit(texts, labels, epochs=2, verbose=0, callbacks=[CutOff()], **options)
+except KeyboardInterrupt:
+    pass
+model.fit(texts, labels, epochs=2, verbose=0, callbacks=[Count()], **options)
+assert Count.passed == 1 and Count.trained > 1
+assert int(model.optimizer.iterations) == Count.passed + Count.trained
 model.save("classifier.keras")
 np.save("classifier.npy", model.predict(texts, verbose=0))
 try:

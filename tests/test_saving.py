@@ -97,6 +97,24 @@ def test_signatures_are_those_of_the_design(exported):
     assert [value.shape[0] for value in nothing.values()] == [0] * 4
 
 
+def test_a_model_of_mixed_precision_with_a_front_answers_in_float32(
+    make_classifier, reviews, tmp_path
+):
+    model = make_classifier(dtype="mixed_float16", convolution=3, convolution_pool=2)
+    model.fit(reviews[0][:32], reviews[1][:32], epochs=1, verbose=0)
+    version = textlstm.export(model, tmp_path / "mixed")
+    answer = tf.saved_model.load(str(version)).signatures["serving_default"](
+        text=tf.constant(reviews[0][:40])
+    )
+    expected = model.predict(reviews[0][:40], verbose=0)
+    assert answer["probabilities"].dtype == tf.float32 and expected.dtype == np.float32
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=2e-3)  # half the digits
+    twin = textlstm.load(version)
+    assert twin.dtype_policy.name == "mixed_float16"
+    assert isinstance(twin.optimizer, keras.optimizers.LossScaleOptimizer)
+    twin.fit(reviews[0][:32], reviews[1][:32], epochs=1, verbose=0)
+
+
 def test_a_long_row_does_not_change_or_widen_the_others(exported, reviews):
     answer = tf.saved_model.load(str(exported)).signatures["serving_default"]
     texts = reviews[0][:255]

@@ -1,13 +1,13 @@
 """Recurrent text models in Keras: strings in, one folder out, and gates that can be seen.
 
 The names below are the front door; the rooms (`textlstm.cells`, `textlstm.layers`,
-`textlstm.tokenizers`, `textlstm.data`, `textlstm.tasks`) hold the rest.
+`textlstm.tokenizers`, `textlstm.data`, `textlstm.tasks`, `textlstm.interop`) hold the rest.
 """
 
-from textlstm.cells import GRUCell, LSTMCell
+from textlstm.cells import GRUCell, LSTMCell, SimpleRNNCell
 from textlstm.data import EncodedCorpus, open_source, split_examples
 from textlstm.errors import InputError
-from textlstm.layers import GRU, LSTM, RNN, TokenEmbedding
+from textlstm.layers import GRU, LSTM, RNN, SimpleRNN, TokenEmbedding
 from textlstm.saving import export, load
 from textlstm.tasks import TextClassifier, train_ngram_baseline
 from textlstm.tokenizers import SentencePieceTokenizer
@@ -21,6 +21,8 @@ __all__ = [
     "LSTMCell",
     "RNN",
     "SentencePieceTokenizer",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "TextClassifier",
     "TokenEmbedding",
     "export",

@@ -178,6 +178,16 @@ def test_batches_without_labels_and_with_weights():
     assert given.tolist() == [weights[row] for row in ids[:, 0] - 1]
 
 
+def test_batches_of_rows_with_several_labels():
+    corpus = corpus_of([3, 9, 4])
+    corpus.labels = np.eye(3, dtype=np.float32)
+    batches = BucketedBatches(corpus, 2, pad_id=PAD, sample_weights=[0.5, 1.0, 2.0])
+    for ids, labels, weights in epoch_of(batches):
+        assert labels.dtype == np.float32
+        assert labels.tolist() == np.eye(3)[ids[:, 0] - 1].tolist()
+        assert weights.shape == (len(ids),)
+
+
 def test_a_subset_of_a_corpus():
     corpus = corpus_of([3, 9, 4, 20, 5]).subset([3, 1, 4])
     batches = BucketedBatches(corpus, 2, pad_id=PAD, shuffle=False)

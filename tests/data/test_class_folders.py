@@ -189,6 +189,13 @@ def test_mistakes(tmp_path, mistake):
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+@pytest.mark.parametrize("settings", [{"header": True}, {"label_separator": "|"}])
+def test_settings_of_tables_are_refused(tmp_path, settings):
+    path = make(tmp_path, "folder", PARTS)
+    with pytest.raises(InputError, match="class folders have no .*leave out --"):
+        open_source(path, **settings)
+
+
 @pytest.mark.parametrize("kind", ["tgz", "zip"])
 def test_damaged_archive_is_named(tmp_path, kind):
     path = make(tmp_path, kind, {f"{c}/{i}": f"{i} " * 500 for c in "ab" for i in range(50)})

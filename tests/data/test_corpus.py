@@ -96,6 +96,27 @@ def test_subset_is_a_view_in_the_given_order(place):
     assert len(corpus.subset([])) == 0
 
 
+@given(st.lists(st.sets(st.sampled_from("abcd")).map(tuple), min_size=1), st.integers(1, 4))
+def test_tuples_of_labels_become_ones_and_back(labels, chunk_size):
+    rows = [Example("x", label, "t") for label in labels]
+    corpus = build(rows, labels=list("abcd"), chunk_size=chunk_size)
+    assert corpus.multi_label
+    assert corpus.labels.shape == (len(rows), 4) and corpus.labels.dtype == np.float32
+    names = np.array(corpus.label_names)
+    assert [set(names[row == 1]) for row in corpus.labels] == [set(label) for label in labels]
+    assert corpus.labels.sum() == sum(map(len, labels))
+
+
+def test_several_labels_in_a_row(place):
+    rows = [Example("a", ("y", "x"), "t:1"), Example("b", (), "t:2"), Example("c", ("z",), "t:3")]
+    corpus = build(rows, labels=["x", "y", "z"], **place)
+    assert corpus.labels.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    assert corpus.labels.dtype == np.float32
+    assert corpus.label_names == ("x", "y", "z")
+    assert corpus.subset([2, 0]).labels.tolist() == [[0, 0, 1], [1, 1, 0]]
+    assert not build(labels=["no", "yes"]).multi_label and not build().multi_label
+
+
 def test_a_corpus_on_disk_opens_again_and_moves(tmp_path):
     build(labels=["no", "yes"], max_tokens=3, folder=tmp_path / "a", fingerprint="set 1")
     (tmp_path / "a").rename(tmp_path / "b")
@@ -131,6 +152,11 @@ def test_a_folder_is_never_overwritten(tmp_path):
 def test_mistakes():
     with pytest.raises(InputError, match="t:3: the label 'yes'.*'no'"):
         build([EXAMPLES[1], EXAMPLES[2]], labels=["no"])
+    with pytest.raises(InputError, match="t:1: the label 'b' is none of the classes 'a'"):
+        build([Example("x", ("a", "b"), "t:1")], labels=["a"])
+    with pytest.raises(InputError, match=r"t:2: the label is 'a' where that of t:1 is \('a',\)"):
+        rows = [Example("x", ("a",), "t:1"), Example("x", "a", "t:2")]
+        build(rows, labels=["a"], chunk_size=1)
     with pytest.raises(InputError, match="no text"):
         build([])
     with pytest.raises(InputError, match="max_tokens is 0"):

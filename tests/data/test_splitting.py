@@ -187,3 +187,108 @@ def test_train_of_one_class_after_the_split():
 def test_the_sample_can_be_split():
     split = split_examples(open_source("sample"), limit=100)
     assert split.counts == {"train": 100, "validation": 100, "test": 100}
+
+
+def whole(source, **settings):
+    return split_examples(source, test_share=0, validation_share=0, **settings)
+
+
+def test_deduplicate_uses_the_first_row_and_leaves_contradictions_out():
+    rows = [("a", "x"), ("b", "y"), (" a\n", "x"), ("c", "x"), ("c", "y"), ("a", "x"), ("d", "y")]
+    split = whole(ListSource(all=rows), deduplicate=True)
+    assert [e.where for e in split.examples("train")] == ["all:1", "all:2", "all:7"]
+    assert split.counts == {"train": 3}
+    assert split.notes == [
+        "left out 1 text (2 rows) that stand there with different labels",
+        "left out 2 rows that repeat an earlier text",
+    ]
+    assert whole(ListSource(all=rows)).counts == {"train": 7}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("xyz")), min_size=1))
+def test_deduplicate_keeps_the_order(rows):
+    labels = {text: {label for t, label in rows if t == text} for text, _ in rows}
+    expected = list(dict.fromkeys(row for row in rows if len(labels[row[0]]) == 1))
+    if len({label for _, label in expected}) < 2:
+        return
+    split = whole(ListSource(all=rows), deduplicate=True)
+    assert [(e.text, e.label) for e in split.examples("train")] == expected
+
+
+def test_deduplicate_does_not_change_sides():
+    rows = numbered(500)
+    once = split_examples(ListSource(all=rows))
+    twice = split_examples(ListSource(all=rows + rows), deduplicate=True)
+    assert {p: texts(once, p) for p in once.parts} == {p: texts(twice, p) for p in twice.parts}
+
+
+def test_deduplicate_looks_at_each_part_by_itself():
+    source = ListSource(train=[("a", "x"), ("b", "y"), ("b", "y")], test=[("a", "y"), ("c", "x")])
+    split = split_examples(source, validation_share=0, deduplicate=True)
+    assert (texts(split, "train"), texts(split, "test")) == (["a", "b"], ["a", "c"])
+    assert split.notes == [
+        "train: left out 1 row that repeats an earlier text",
+        "1 of the 2 test texts are also in train (kept, as the data brings its own parts)",
+    ]
+
+
+def test_labels_are_those_of_the_rows_that_are_used():
+    rows = [("a", "x"), ("b", "y"), ("c", "z"), ("c", "x")]
+    assert whole(ListSource(all=rows), deduplicate=True).labels == ("x", "y")
+    with pytest.raises(InputError, match="'train'.*'x'.*two classes"):
+        whole(ListSource(all=[rows[0], rows[2], rows[3]]), deduplicate=True)
+
+
+def test_remove_leaks_of_all_parts():
+    source = ListSource(
+        train=numbered(5) + [("v 0", "a"), ("t 0", "a"), ("t 0", "b"), ("t 1 ", "a")],
+        validation=numbered(2, "v") + [("t 1", "b")],
+        test=numbered(3, "t"),
+    )
+    split = split_examples(source, remove_leaks=True)
+    assert texts(split, "train") == [f"text {i}" for i in range(5)]
+    assert texts(split, "validation") == ["v 0", "v 1"]
+    assert texts(split, "test") == ["t 0", "t 1", "t 2"]
+    assert split.counts == {"train": 5, "validation": 2, "test": 3}
+    assert split.notes == [
+        "left out 1 validation text that also stand in test",
+        "left out 2 training texts (3 rows) that also stand in test",
+        "left out 1 training text that also stand in validation",
+    ]
+
+
+def test_remove_leaks_of_rows_drawn_for_validation():
+    source = ListSource(train=numbered(300), test=numbered(200))
+    split = split_examples(source, remove_leaks=True)
+    held_out = set(texts(split, "test"))
+    assert len(held_out) == 200
+    assert not held_out & {*texts(split, "train"), *texts(split, "validation")}
+    assert split.counts["train"] + split.counts["validation"] == 100
+
+
+def test_remove_leaks_from_own_validation_of_rows_drawn_for_test():
+    source = ListSource(train=numbered(400), validation=numbered(300))
+    split = split_examples(source, remove_leaks=True, test_share=0.5)
+    parts = [set(texts(split, part)) for part in split.parts]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 400
+    assert min(map(len, parts)) > 0
+
+
+def test_nothing_left():
+    source = ListSource(train=numbered(5), test=numbered(5))
+    with pytest.raises(InputError, match="list, part 'train': nothing is left.*remove_leaks"):
+        split_examples(source, remove_leaks=True)
+
+
+def test_limit_counts_the_rows_that_are_used():
+    split = whole(ListSource(all=numbered(100) * 3), deduplicate=True, limit=50)
+    assert len(set(texts(split, "train"))) == split.counts["train"] == 50
+
+
+def test_several_labels():
+    rows = [("a", ("x", "10")), ("a", ("10", "x")), ("b", ()), ("c", ("9",))]
+    split = whole(ListSource(all=rows), deduplicate=True)
+    assert split.multi_label is True
+    assert split.labels == ("10", "9", "x")
+    assert [e.label for e in split.examples("train")] == [("x", "10"), (), ("9",)]
+    assert whole(ListSource(all=numbered(2))).multi_label is False

@@ -50,10 +50,12 @@ def test_csv_with_header_quotes_and_line_ends_in_fields(write):
     assert (source.name, source.parts, source.notes) == ("reviews", ("all",), [])
 
 
-@pytest.mark.parametrize("header", ["TEXT,Label", "id,Sentence,category", "Content,sentiment"])
+@pytest.mark.parametrize(
+    "header", ["TEXT,Label", "id,Sentence,category", "Content,sentiment", "label,text_a"]
+)
 def test_usual_column_names_in_any_case(write, header):
     names = header.lower().split(",")
-    at_text = [n in ("text", "sentence", "content") for n in names].index(True)
+    at_text = [n in ("text", "sentence", "content", "text_a") for n in names].index(True)
     row = [["x", "good"][i == at_text] for i in range(len(names))]
     path = write("t.csv", f"{header}\n{','.join(row)}\n{','.join(row).replace('x', 'y')}\n")
     assert {(e.text, e.label) for e in rows(path)} == {("good", "x"), ("good", "y")}
@@ -74,6 +76,44 @@ def test_columns_by_position_make_every_line_data(write):
     path = write("t.csv", "1,good\n0,bad\n")
     found = rows(path, text_column="1", label_column="0")
     assert found == [Example("good", "1", "t.csv:1"), Example("bad", "0", "t.csv:2")]
+
+
+def test_a_header_with_columns_by_position(write):
+    path = write("t.csv", "0,note,text\nx,a,good\ny,b,bad\n")
+    found = rows(path, text_column="2", label_column="0", header=True)
+    assert found == [Example("good", "x", "t.csv:2"), Example("bad", "y", "t.csv:3")]
+    assert [e.label for e in rows(path, label_column="note", header=True)] == ["a", "b"]
+
+
+def test_no_header_said_aloud(write):
+    path = write("t.tsv", "good\tx\nbad\ty\n")
+    settings = {"text_column": "0", "label_column": "1"}
+    assert rows(path, header=False, **settings) == rows(path, **settings)
+    assert len(rows(path, **settings)) == 2
+
+
+def test_several_labels_in_a_field(write):
+    path = write("t.csv", "text,label\na,comedy | drama\nb,\nc,drama|drama||war\n")
+    source = open_source(path, label_separator="|")
+    assert source.multi_label is None
+    found = list(source.examples("all"))
+    assert [e.label for e in found] == [("comedy", "drama"), (), ("drama", "war")]
+    assert [e.labels for e in found] == [e.label for e in found]
+    assert source.multi_label is True
+
+
+def test_lists_of_labels_in_jsonl(write):
+    lines = [{"text": "a", "label": ["x", 5, True, "x"]}, {"text": "b", "label": []}]
+    source = open_source(write("t.jsonl", "\n".join(json.dumps(line) for line in lines)))
+    assert [e.label for e in source.examples("all")] == [("x", "5", "true"), ()]
+    assert source.multi_label is True
+
+
+def test_one_label_is_no_list(write):
+    source = open_source(write("t.csv", "text,label\na,x|y\nb,z\n"))
+    assert [e.label for e in source.examples("all")] == ["x|y", "z"]
+    assert [e.labels for e in source.examples("all")] == [("x|y",), ("z",)]
+    assert source.multi_label is False
 
 
 def test_tsv_takes_quotes_as_text(write):
@@ -242,6 +282,61 @@ MISTAKES = {
         {"label_column": "1"},
         ["a.csv:1", "--text-column", "both as positions"],
     ),
+    "no header, no positions": (
+        "a.csv",
+        "good,x\nbad,y\n",
+        {"header": False},
+        ["a.csv:1", "2 columns: 'good', 'x'", "--text-column 0 --label-column 1", "--no-header"],
+    ),
+    "no header, names": (
+        "a.csv",
+        "text,label\na,x\n",
+        {"header": False, "text_column": "text"},
+        ["a.csv:1", "by position", "--no-header"],
+    ),
+    "no header, one position": (
+        "a.csv",
+        "good,x\n",
+        {"header": False, "text_column": "0"},
+        ["a.csv:1", "--label-column", "both as positions"],
+    ),
+    "header of JSON lines": (
+        "a.jsonl",
+        '{"text": "a", "label": "x"}\n',
+        {"header": True},
+        ["a.jsonl", "no header row", "--header"],
+    ),
+    "separator of JSON lines": (
+        "a.jsonl",
+        '{"text": "a", "label": "x|y"}\n',
+        {"label_separator": "|"},
+        ["a.jsonl", "'|'", "--label-separator", '["...", "..."]'],
+    ),
+    "empty separator": ("a.csv", "text,label\n", {"label_separator": ""}, ["separator is empty"]),
+    "lists of one class": (
+        "a.csv",
+        "text,label\na,x\nb,\n",
+        {"label_separator": "|"},
+        ["a", "only label is 'x'", "two classes"],
+    ),
+    "no label at all": (
+        "a.csv",
+        "text,label\na,\nb,\n",
+        {"label_separator": "|"},
+        ["a", "no row has a label", "two classes"],
+    ),
+    "a list beside single labels": (
+        "a.jsonl",
+        '{"text": "a", "label": "x"}\n{"text": "b", "label": ["y"]}\n',
+        {},
+        ["a.jsonl:2", "a list of labels", "a.jsonl:1", "one label"],
+    ),
+    "a list with no name in it": (
+        "a.jsonl",
+        '{"text": "a", "label": ["x", null]}\n',
+        {},
+        ["a.jsonl:1", "no label", '["x", null]'],
+    ),
     "no rows": ("a.csv", "text,label\n", {}, ["a", "holds no text"]),
     "empty file": ("a.csv", "", {}, ["a", "holds no text"]),
     "one class": ("a.csv", "text,label\na,x\nb,x\n", {}, ["a", "'x'", "two classes"]),
@@ -318,7 +413,7 @@ def test_tables_in_several_places(write, tmp_path):
 
 
 def test_missing_path_and_unknown_ending(write, tmp_path):
-    for path in (tmp_path / "none.csv", write("novel.doc", "x"), "tfds:imdb"):
+    for path in (tmp_path / "none.csv", write("novel.doc", "x"), "sampel"):
         message = fails(path)
         assert str(path) in message
         assert "sample" in message and ".jsonl" in message and ".tar.gz" in message

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -12,6 +13,17 @@ import tensorflow as tf
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "sentiment.py"
 SMALL = ["--units", "8", "--embedding-dim", "8", "--vocabulary-size", "2000"]
+
+
+def run_here(monkeypatch, *flags) -> int:
+    """Runs the recipe in this process, which has TensorFlow already; returns its exit status."""
+    monkeypatch.syspath_prepend(RECIPE.parent)
+    monkeypatch.setattr(sys, "argv", [str(RECIPE), *map(str, flags)])
+    try:
+        runpy.run_path(str(RECIPE), run_name="__main__")
+    except SystemExit as end:
+        return end.code
+    return 0
 
 
 def run(*flags, **options):
@@ -72,7 +84,7 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path):
     command = [sys.executable, str(RECIPE), *map(str, flags)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
-    while not list(export.glob(".training/state/epoch-*")):
+    while not (export / ".training/state/training.npz").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     process.kill()
@@ -81,7 +93,7 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path):
 
     other = run(*flags, "--dropout", 0.1, "--resume")
     assert other.returncode == 2
-    assert "--dropout was 0.5, is 0.1" in other.stderr
+    assert "--dropout was None, is 0.1" in other.stderr
     resumed = run(*flags[: -len(SMALL) - 4], "--epochs", 60, "--batch-size", 2, *SMALL, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert "Epoch 1/60" not in resumed.stdout
@@ -105,26 +117,84 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path):
         (["--data", "TABLE", "--units", "0"], "must be a positive whole number, got '0'"),
         (["--data", "TABLE", "--dropout", "1.5"], "must be in [0, 1)"),
         (["--data", "TABLE", "--max-tokens", "1"], "`max_tokens` must be at least 2"),
+        (["--data", "TABLE", "TABLE"], "is given twice"),
+        (["--data", "TABLE", "--label-separator", ""], "the label separator is empty"),
+        (["--data", "rows.jsonl", "--no-header"], "have no header row"),
+        (["--data", "TABLE", "--warmup", "1"], "must be in [0, 1), got '1'"),
+        (["--data", "TABLE", "--average", "often"], "must be in [0, 1), got 'often'"),
+        (["--data", "TABLE", "--label-smoothing", "-1"], "must be in [0, 1), got '-1'"),
+        (["--data", "TABLE", "--learning-rate", "nan"], "must be a number above 0, got 'nan'"),
+        (["--data", "TABLE", "--subword-sampling", "0"], "must be a number above 0, got '0'"),
+        (["--data", "TABLE", "--max-batch-tokens", "0"], "must be a positive whole number"),
+        (["--data", "TABLE", "--dtype", "float8"], "invalid choice: 'float8'"),
+        (["--data", "TABLE", "--class-weight", "2"], "invalid choice: '2'"),
+        (["--data", "TABLE", "--normalization", "lower"], "invalid choice: 'lower'"),
+        (["--data", "TABLE", "--convolution-pool", "2"], "give --convolution WIDTH too"),
+        (["--data", "TABLE", "--vectors", "no.vec", *SMALL], "no.vec"),
+        (["--data", "TABLE", "--vectors", "short.vec", *SMALL], "short.vec"),
+        (["--data", "TABLE", "--vectors", "two.vec", *SMALL], "embedding_dim=2"),
+        (
+            ["--data", "sets.csv", "--label-separator", "|", "--class-weight", "balanced", *SMALL],
+            "class_weight weighs rows by their one label",
+        ),
+        (["--data", "TABLE", "--init", ".", "--vectors", "two.vec"], "--vectors: the shape"),
     ],
 )
-def test_mistakes_get_one_line_and_leave_nothing(table, tmp_path, flags, message):
+def test_mistakes_get_one_line_and_leave_nothing(
+    table, tmp_path, monkeypatch, capfd, flags, message
+):
     here = tmp_path / "here"
     here.mkdir()
     (here / "no_label.csv").write_text("text,label\na,x\nb,\nc,y\n", "utf-8")
     (here / "empty.csv").write_text("text,label\n", "utf-8")
     (here / "one_class.csv").write_text("text,label\n" + "a,x\n" * 100, "utf-8")
     (here / "bytes.csv").write_bytes(b"text,label\na\xff,x\nb,y\n")
+    (here / "rows.jsonl").write_text('{"text": "a", "label": "x"}\n', "utf-8")
+    (here / "short.vec").write_text("good 1 2\nbad 1\n", "utf-8")
+    (here / "two.vec").write_text("good 1 2\nbad 2 1\n", "utf-8")
+    rows = [f"row {i},{('x', 'x|y', '')[i % 3]}\n" for i in range(60)]
+    (here / "sets.csv").write_text("text,label\n" + "".join(rows), "utf-8")
     flags = [str(table) if flag == "TABLE" else flag for flag in flags]
     if "--export" not in flags:
         flags += ["--export", "model"]
     before = sorted(p.name for p in here.iterdir())
-    done = run(*flags, cwd=here)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    error = [line for line in done.stderr.splitlines() if "error: " in line]
-    assert len(error) == 1 and done.stderr.rstrip().endswith(error[0])
+    monkeypatch.chdir(here)
+    assert run_here(monkeypatch, *flags) == 2
+    printed = capfd.readouterr().err
+    assert message in printed
+    assert "Traceback" not in printed
+    error = [line for line in printed.splitlines() if "error: " in line]
+    assert len(error) == 1 and printed.rstrip().endswith(error[0])
     assert sorted(p.name for p in here.iterdir()) == before
+
+
+def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypatch, capfd):
+    for name, thing in (("cups", "cup"), ("pots", "pot")):
+        rows = [(("red",), ("blue",), ("red", "blue"), ())[i % 4] for i in range(60)]
+        lines = [f"{' and '.join(row)} {thing} {i}\t{'|'.join(row)}" for i, row in enumerate(rows)]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(lines), "utf-8")
+    (tmp_path / "two.vec").write_text("red 1 2\nblue 2 1\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    flags = "--data cups.tsv pots.tsv --no-header --text-column 0 --label-column 1"
+    flags += " --label-separator | --deduplicate --remove-leaks --normalization nmt_nfkc_cf"
+    flags += " --vectors two.vec --embedding-dim 2 --units 4 --convolution 3 --convolution-pool 2"
+    flags += " --dtype mixed_bfloat16 --average 0.9 --warmup 0.1 --label-smoothing 0.1"
+    flags += " --max-batch-tokens 400 --subword-sampling 0.2 --batch-size 16 --epochs 1"
+    assert run_here(monkeypatch, *flags.split(), "--export", "model") == 0
+    printed = capfd.readouterr().out
+    for words in (
+        "of which a text may have any number",
+        "over a convolution of width 3, pooled by 2",
+        "vectors for ",
+        "Micro F1, test, ",
+        "Micro F1, test, cups, ",
+        "Micro F1, test, pots, ",
+        "(n-grams: ",
+    ):
+        assert words in printed
+    card = (tmp_path / "model" / "README.md").read_text("utf-8")
+    assert "| micro F1, test, pots, linear model over n-grams |" in card
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["1", "README.md"]
 
 
 def test_help_lists_the_flags():

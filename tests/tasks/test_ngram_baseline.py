@@ -11,3 +11,11 @@ def test_learns_words_bigrams_and_chinese_characters():
     answers = ["positive", "negative", "positive", "positive", "negative"]
     assert baseline.predict(asked).tolist() == answers
     assert baseline.score(asked, answers) == 1.0
+
+
+def test_tuples_of_labels():
+    texts = ["funny film", "sad film", "funny and sad film", "a film"] * 5
+    labels = [("comedy",), ("drama",), ("drama", "comedy"), ()] * 5
+    baseline = train_ngram_baseline(texts, labels)
+    asked = ["the film", "a funny one", "so sad", "sad and funny"]
+    assert baseline.predict(asked) == [(), ("comedy",), ("drama",), ("comedy", "drama")]

@@ -9,6 +9,7 @@ from conftest import HARD_TEXTS
 from textlstm import InputError, TextClassifier
 from textlstm.cells import LSTMCell
 from textlstm.data import BucketedBatches, Example
+from textlstm.tasks.texts import held_out, pick
 
 
 def test_learns_what_is_easy(make_classifier):
@@ -27,6 +28,8 @@ def test_learns_what_is_easy(make_classifier):
         {"cell": "lstm", "num_layers": 2, "bidirectional": False, "pooling": "last"},
         {"cell": LSTMCell(5, use_bias=False), "pooling": "attention"},
         {"pooling": "max", "dropout": 0.0, "dtype": "mixed_bfloat16"},
+        {"convolution": 3, "convolution_pool": 4, "dtype": "mixed_float16"},
+        {"num_layers": 2, "residual": True, "convolution": 2},
     ],
 )
 def test_every_shape_trains_predicts_and_saves(make_classifier, reviews, tmp_path, options):
@@ -92,14 +95,99 @@ def test_encoded_corpora_batches_and_datasets_are_taken(make_classifier, reviews
 
 def test_sample_and_class_weights_count(make_classifier):
     texts, labels = ["one", "two"] * 10, ["negative", "positive"] * 10
+    of_rows = [0.0 if label == "negative" else 1.0 for label in labels]
     for weights in (
-        {"sample_weight": [0.0 if label == "negative" else 1.0 for label in labels]},
+        {"sample_weight": of_rows},
         {"class_weight": {0: 0.0, 1: 1.0}},
+        {"class_weight": {"negative": 0.0}},
+        {"class_weight": {"positive": 2.0}, "sample_weight": of_rows},
     ):
         model = make_classifier()
         model.compile(optimizer=keras.optimizers.Adam(0.02))
         model.fit(texts, labels, epochs=8, validation_split=0, verbose=0, **weights)
         assert model.classify(["one", "two"]) == ["positive", "positive"]
+
+
+def test_balanced_class_weights_are_the_same_in_every_form(make_classifier):
+    texts, labels = ["one", "two two", "three", "four"] * 6, ["negative"] * 6 + ["positive"] * 18
+    weights = [24 / (2 * 6) if label == "negative" else 24 / (2 * 18) for label in labels]
+
+    def fitted(x, y=None, **options):
+        model = make_classifier(dropout=0.0, token_dropout=0.0)
+        model.fit(x, y, epochs=1, batch_size=8, validation_split=0, verbose=0, **options)
+        return model.get_weights()
+
+    corpus = make_classifier().encode(texts, labels)
+    batches = BucketedBatches(corpus, 8, pad_id=make_classifier().tokenizer.pad_id)
+    expected = fitted(texts, labels, sample_weight=weights)
+    for got in (
+        fitted(texts, labels, class_weight="balanced"),
+        fitted(texts, labels, class_weight="balanced", sample_weight=np.ones(24)),
+        fitted(corpus, class_weight="balanced"),
+        fitted(batches, class_weight="balanced"),
+    ):
+        for one, other in zip(expected, got):
+            np.testing.assert_allclose(other, one, atol=1e-6)
+
+
+def test_label_smoothing_keeps_the_model_in_doubt(make_classifier, tmp_path):
+    texts, labels = ["one", "two"] * 10, ["negative", "positive"] * 10
+    model = make_classifier(dropout=0.0, token_dropout=0.0)
+    model.compile(keras.optimizers.Adam(0.05), label_smoothing=0.4)
+    model.fit(texts, labels, epochs=20, validation_split=0, verbose=0)
+    # The loss asks for 1 - 0.4 + 0.4 / 2 = 0.8.
+    np.testing.assert_allclose(model.predict(["two"], verbose=0)[0, 1], 0.8, atol=0.05)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.evaluate(texts, labels, verbose=0) == model.evaluate(texts, labels, verbose=0)
+    with pytest.raises(InputError, match="label_smoothing is of the default loss"):
+        model.compile(loss="mse", label_smoothing=0.1)
+    with pytest.raises(InputError, match=r"label_smoothing must be in \[0, 1\); got 1"):
+        model.compile(label_smoothing=1)
+
+
+def test_long_texts_come_in_smaller_batches(make_classifier, monkeypatch):
+    shapes = []
+    getitem = BucketedBatches.__getitem__
+
+    def noting(self, index):
+        batch = getitem(self, index)
+        shapes.append(batch[0].shape)
+        return batch
+
+    monkeypatch.setattr(BucketedBatches, "__getitem__", noting)
+    texts, labels = ["a", "b " * 30] * 16, ["negative", "positive"] * 16
+    options = {"epochs": 1, "batch_size": 16, "validation_split": 0, "verbose": 0}
+    make_classifier().fit(texts, labels, max_batch_tokens=160, **options)
+    assert {rows for rows, width in shapes if width == 40} == {4}
+    assert {rows for rows, width in shapes if width == 8} == {16}
+
+
+def test_subword_sampling_trains_on_other_pieces(make_classifier, reviews, monkeypatch):
+    model = make_classifier()
+    seeds, resample = [], type(model.tokenizer).resample
+
+    def noting(self, rows, *, alpha, seed):
+        seeds.append((alpha, seed))
+        return resample(self, rows, alpha=alpha, seed=seed)
+
+    monkeypatch.setattr(type(model.tokenizer), "resample", noting)
+    model.fit(*reviews, epochs=2, subword_sampling=0.3, seed=5, verbose=0)
+    assert {alpha for alpha, _ in seeds} == {0.3}
+    assert {seed[:2] for _, seed in seeds} >= {(5, 0), (5, 1)}
+
+
+def test_the_average_of_the_weights_is_validated_and_left(make_classifier, reviews):
+    raw, averaged = make_classifier(), make_classifier()
+    options = {"epochs": 3, "early_stopping": None, "verbose": 0}
+    raw.fit(*reviews, **options)
+    history = averaged.fit(*reviews, average_weights=0.9, **options).history
+    assert not np.allclose(raw.get_weights()[0], averaged.get_weights()[0], atol=1e-4)
+    texts = reviews[0]
+    held = held_out(texts, 0.1, 0)
+    labels = np.array(reviews[1])[held]
+    scores = averaged.evaluate(pick(texts, held), labels, return_dict=True, verbose=0)
+    assert scores["loss"] == pytest.approx(history["val_loss"][-1], rel=1e-5)
 
 
 def test_the_validation_slice_stops_the_training_at_its_best(make_classifier, reviews):
@@ -171,12 +259,6 @@ def test_resuming_is_as_if_nothing_had_happened(make_classifier, reviews, tmp_pa
         np.testing.assert_array_equal(got, expected)
 
 
-def test_resuming_with_another_model_is_refused(make_classifier, reviews, tmp_path):
-    make_classifier().fit(*reviews, epochs=1, checkpoint=tmp_path, verbose=0)
-    with pytest.raises(InputError, match="was of another model"):
-        make_classifier(units=9).fit(*reviews, epochs=2, checkpoint=tmp_path, verbose=0)
-
-
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
@@ -227,6 +309,38 @@ def test_more_labels_than_two(make_classifier):
     model.compile(optimizer=keras.optimizers.Adam(0.03))
     model.fit(texts, labels, epochs=8, batch_size=16, verbose=0)
     assert model.classify(["blue 77", "red 77", "green 77"]) == ["blue", "red", "green"]
+
+
+def test_a_front_that_pools_gives_a_row_the_same_in_any_batch(make_classifier, reviews):
+    model = make_classifier(convolution=3, convolution_pool=3)
+    texts = [*reviews[0][:20], *HARD_TEXTS]
+    together = model.predict(texts, verbose=0)
+    for row in (0, 7, 20, 25):
+        alone = model.predict(texts[row : row + 1], verbose=0)
+        np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "a bidirectional LSTM of 8 units over 700 SentencePiece tokens"),
+        (
+            {"num_layers": 2, "residual": True, "bidirectional": False, "cell": "gru"},
+            "a 2-layer residual GRU of 8 units over",
+        ),
+        (
+            {"cell": LSTMCell(6, peephole=True, layer_norm=True, proj_size=3)},
+            "LSTM of 6 units (peephole, layer norm) over",
+        ),
+        (
+            {"convolution": 5, "convolution_pool": 2},
+            "over a convolution of width 5, pooled by 2, over 700 SentencePiece tokens",
+        ),
+        ({"multi_label": True}, "`negative`, `positive`, of which a text may have any number: a"),
+    ],
+)
+def test_the_description_says_what_the_model_is(make_classifier, options, words):
+    assert words in make_classifier(**options).describe()
 
 
 def test_is_a_keras_model(make_classifier):

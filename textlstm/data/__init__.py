@@ -1,4 +1,4 @@
-"""Where text comes from, encoded corpora, and batches of like length."""
+"""Where text comes from, encoded corpora, batches of like length, pretrained word vectors."""
 
 from textlstm.data.batches import BucketedBatches
 from textlstm.data.corpus import EncodedCorpus
@@ -6,6 +6,12 @@ from textlstm.data.examples import Example, Source
 from textlstm.data.sample import SampleSource, sample_reviews, written_reviews
 from textlstm.data.sources import open_source
 from textlstm.data.splitting import Split, part_of, split_examples
+from textlstm.data.word_vectors import (
+    VectorCoverage,
+    WordVectors,
+    initialize_embedding,
+    load_word_vectors,
+)
 
 __all__ = [
     "BucketedBatches",
@@ -14,6 +20,10 @@ __all__ = [
     "SampleSource",
     "Source",
     "Split",
+    "VectorCoverage",
+    "WordVectors",
+    "initialize_embedding",
+    "load_word_vectors",
     "open_source",
     "part_of",
     "sample_reviews",

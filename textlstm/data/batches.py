@@ -1,5 +1,7 @@
 """Batches of rows of like length, for `fit`, `evaluate` and `predict` on every Keras backend."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -41,6 +43,10 @@ class BucketedBatches(keras.utils.PyDataset):
     refused. Such a pair always exists: if every pair agreed in width or in size, then all would
     agree in one of them.
 
+    **With `sample` the rows are other ids of the same texts in every epoch**, drawn for each batch
+    by a seed of its own. They may be longer, so a batch gets the least of the widths that holds its
+    longest row, and the shapes of the epochs differ; the widths are still those few.
+
     **An epoch is a pure function of seed and epoch number.** A run that was cut off goes on as if
     it had not been: set `epoch` to the number of epochs done. Under `fit`, the epoch goes on by
     itself; a loop of one's own sets it. Give `shuffle=False` to `fit`, for Keras otherwise shuffles
@@ -57,11 +63,16 @@ class BucketedBatches(keras.utils.PyDataset):
         with_labels: whether batches hold labels. Default: `True`.
         sample_weights: one number for each row, or `None`. Default: `None`.
         max_batch_tokens: no batch holds more than so many ids, padding included, unless a single
-            row does; wide buckets then have smaller batches. Default: no limit.
+            row does; wide buckets then have smaller batches. Default: no limit. It is not kept by
+            what `sample` makes longer.
+        sample: draws other ids of rows, for subword regularisation; called with the rows of a batch
+            and `(seed, epoch, number of the batch)`. What is longer than the corpus's `max_tokens`
+            is cut, the last id kept. Default: rows are as they are. An example:
+            `lambda rows, seed: tokenizer.resample(rows, alpha=0.1, seed=seed)`.
 
     Batches:
         `ids`, or `(ids, labels)`, or `(ids, labels, weights)`: int32 `[batch, width]`, int32
-        `[batch]`, float32 `[batch]`.
+        `[batch]` (where rows may have several labels float32 `[batch, labels]`), float32 `[batch]`.
 
     Raises:
         ValueError: for arguments that do not fit each other.
@@ -78,6 +89,7 @@ class BucketedBatches(keras.utils.PyDataset):
         with_labels: bool = True,
         sample_weights: np.ndarray | None = None,
         max_batch_tokens: int | None = None,
+        sample: Callable[[list[np.ndarray], tuple[int, int, int]], list[np.ndarray]] | None = None,
     ):
         # One worker: making a batch takes a tenth of a millisecond, handing it over takes longer.
         super().__init__()
@@ -100,7 +112,13 @@ class BucketedBatches(keras.utils.PyDataset):
         self.seed = seed
         self.with_labels = with_labels
         self.sample_weights = sample_weights
+        self.sample = sample
         self._cut_into_batches(batch_size, max_batch_tokens)
+        if sample is not None and len(self._widths) < 2:
+            raise ValueError(
+                "with `sample` there must be two batches or more, for Keras takes the width of a "
+                f"single one for that of all epochs; {len(corpus)} rows, {batch_size=}"
+            )
         self.epoch = 0
 
     def _cut_into_batches(self, batch_size: int, max_batch_tokens: int | None) -> None:
@@ -181,12 +199,35 @@ class BucketedBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> np.ndarray | tuple[np.ndarray, ...]:
         self._read_to_end |= index == len(self) - 1
         rows = self.rows(index)
-        ids = self.corpus.padded(rows, int(self._widths[self._batches[index]]), self.pad_id)
+        if self.sample is not None:
+            ids = self._sampled(index)
+        else:
+            ids = self.corpus.padded(rows, int(self._widths[self._batches[index]]), self.pad_id)
         if not self.with_labels:
             return ids
         if self.sample_weights is None:
             return ids, self.corpus.labels[rows]
         return ids, self.corpus.labels[rows], self.sample_weights[rows]
+
+    def _sampled(self, index: int) -> np.ndarray:
+        """Returns the ids of a batch as `sample` draws them, int32 `[batch, width]`."""
+        rows = self._draw(index)
+        width = int(bucket_widths(max(map(len, rows)))[-1])
+        if index == 1 and width == int(bucket_widths(max(map(len, self._draw(0))))[-1]):
+            width = int(bucket_widths(width + 1)[-1])  # the first two batches differ in width
+        ids = np.full((len(rows), width), self.pad_id, np.int32)
+        for place, row in zip(ids, rows, strict=True):
+            place[: len(row)] = row
+        return ids
+
+    def _draw(self, index: int) -> list[np.ndarray]:
+        """Returns the rows of a batch as `sample` draws them, cut to `max_tokens`."""
+        rows = [self.corpus.ids(row) for row in self.rows(index)]
+        rows = self.sample(rows, (self.seed, self.epoch, index))
+        most = self.corpus.max_tokens
+        if most is None:
+            return rows
+        return [row if len(row) <= most else np.append(row[: most - 1], row[-1]) for row in rows]
 
     def on_epoch_begin(self) -> None:
         """Called by Keras before an epoch."""

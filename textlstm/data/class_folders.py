@@ -73,7 +73,7 @@ def open_tree(path: Path, name: str, columns: Columns, encoding: str) -> Source:
     Args:
         path: the folder or archive.
         name: the source's name.
-        columns: names or positions of text and label column, for tables.
+        columns: where tables hold text and label.
         encoding: name of the encoding of the files.
 
     Raises:
@@ -87,6 +87,7 @@ def open_tree(path: Path, name: str, columns: Columns, encoding: str) -> Source:
             found = _Found([open_archive(archive) for archive in archives])
     if found.tables and (found.has_train_table or len(found.training_classes) < 2):
         return _open_tables(path, found, name, columns, encoding)
+    columns.refuse_table_flags(f"{path}: class folders")
     return _open_class_folders(path, found, name, encoding)
 
 

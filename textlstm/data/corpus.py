@@ -5,7 +5,8 @@ On disk a corpus is a folder:
 ```
 ids.bin       the ids of all rows one after another, int32, little endian
 offsets.npy   int64: row i is ids[offsets[i]:offsets[i + 1]]
-labels.npy    int32: the class of each row; only where the rows have labels
+labels.npy    only where the rows have labels: int32 [rows], the class of each row, or, where a row
+              may have several, float32 [rows, labels], 1 where it has the label and 0 elsewhere
 corpus.json   counts, label names, fingerprint; written last
 ```
 
@@ -47,7 +48,8 @@ class EncodedCorpus:
         ids: the ids of all rows, int32 `[tokens]`.
         starts: where each row begins in `ids`, int64 `[rows]`.
         lengths: how many ids each row has, int32 `[rows]`.
-        labels: the class of each row, int32 `[rows]`, or `None`.
+        labels: the class of each row, int32 `[rows]`; or, where a row may have several labels,
+            float32 `[rows, labels]`, 1 where it has the label and 0 elsewhere; or `None`.
         label_names: the names of the classes.
         cut: how many rows were longer than `max_tokens`.
         max_tokens: the longest that a row could be, or `None`.
@@ -81,6 +83,11 @@ class EncodedCorpus:
     def tokens(self) -> int:
         """The number of ids in all rows."""
         return int(self.lengths.sum(dtype=np.int64))
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may have several labels, or none of them."""
+        return self.labels is not None and self.labels.ndim == 2
 
     def ids(self, row: int) -> np.ndarray:
         """Returns the ids of one row, int32 `[length]`."""
@@ -136,7 +143,8 @@ class EncodedCorpus:
             texts: examples, or plain strings, or their UTF-8 bytes.
             tokenizer: has `encode(list of strings)` and `end_id`.
             labels: the names of the classes, in the order of their numbers; the texts must then be
-                examples. Default: the corpus has no labels.
+                examples, all with one label or all with a tuple of labels. Default: the corpus has
+                no labels.
             max_tokens: longer rows are cut to so many ids, the last still the end mark, and counted
                 in `cut`. Default: no row is cut.
             folder: where to write the corpus; it must not be there yet. Default: memory.
@@ -145,16 +153,27 @@ class EncodedCorpus:
             progress: called with the number of rows done, after each chunk.
 
         Raises:
-            InputError: if there is no text, if a label is not among `labels`, if `max_tokens` is
-                below 1, or if the folder is there already.
+            InputError: if there is no text, if a label is not among `labels`, if some rows have one
+                label and others a tuple, if `max_tokens` is below 1, or if the folder is there
+                already.
         """
         if max_tokens is not None and max_tokens < 1:
             raise InputError(f"max_tokens is {max_tokens}; give 1 or more, or none for no limit")
         chunks = _encoded_chunks(texts, tokenizer, labels, max_tokens, chunk_size, progress)
         if folder is None:
             ids: list[np.ndarray] = []
-            columns = _collect(chunks, ids.append)
-            return cls._made(np.concatenate(ids), *columns, labels, max_tokens, fingerprint)
+            lengths, numbers, cut = _collect(chunks, ids.append)
+            starts = np.cumsum(lengths, dtype=np.int64) - lengths
+            return cls(
+                np.concatenate(ids),
+                starts,
+                lengths,
+                numbers,
+                labels or (),
+                cut,
+                max_tokens,
+                fingerprint,
+            )
 
         folder = Path(folder)
         if folder.exists():
@@ -167,9 +186,9 @@ class EncodedCorpus:
         partial = Path(tempfile.mkdtemp(prefix=_partial_prefix(folder), dir=folder.parent))
         try:
             with open(partial / "ids.bin", "wb") as file:
-                columns = _collect(chunks, lambda part: file.write(part.astype(_IDS).tobytes()))
+                collected = _collect(chunks, lambda part: file.write(part.astype(_IDS).tobytes()))
                 _to_disk(file)
-            _write_rest(partial, *columns, labels, max_tokens, fingerprint)
+            _write_rest(partial, *collected, labels, max_tokens, fingerprint)
             # Temporary folders are private; a corpus is an ordinary folder.
             partial.chmod(0o777 & ~_umask())
             partial.rename(folder)
@@ -177,12 +196,6 @@ class EncodedCorpus:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         return cls.open(folder)
-
-    @classmethod
-    def _made(cls, ids, lengths, classes, cut, labels, max_tokens, fingerprint) -> "EncodedCorpus":
-        starts = np.cumsum(lengths, dtype=np.int64) - lengths
-        classes = None if labels is None else classes
-        return cls(ids, starts, lengths, classes, labels or (), cut, max_tokens, fingerprint)
 
     @classmethod
     def open(cls, folder: str | Path, *, fingerprint: str | None = None) -> "EncodedCorpus":
@@ -208,8 +221,11 @@ class EncodedCorpus:
             if about["labels"] is not None:
                 labels = np.load(folder / "labels.npy", allow_pickle=False)
             ids = np.asarray(np.memmap(folder / "ids.bin", _IDS, mode="r"))
-            whole = len(offsets) == about["rows"] + 1 and len(ids) == about["tokens"] == offsets[-1]
-            if not whole or (labels is not None and len(labels) != about["rows"]):
+            rows = about["rows"]
+            whole = len(offsets) == rows + 1 and len(ids) == about["tokens"] == offsets[-1]
+            if labels is not None:
+                whole &= labels.shape in ((rows,), (rows, len(about["labels"])))
+            if not whole:
                 raise ValueError("its files do not fit each other")
         except InputError:
             raise
@@ -245,13 +261,13 @@ def _encoded_chunks(
     max_tokens: int | None,
     chunk_size: int,
     progress: Callable[[int], None] | None,
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
-    """Yields ids, lengths, classes and number of cut rows of each chunk."""
-    numbers = {name: number for number, name in enumerate(labels or ())}
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None, int]]:
+    """Yields ids, lengths, labels and number of cut rows of each chunk."""
+    read_labels = None if labels is None else _LabelReader(labels)
     texts = iter(texts)
     done = 0
     while chunk := list(islice(texts, chunk_size)):
-        classes = [] if labels is None else [_class_of(row, numbers) for row in chunk]
+        chunk_labels = None if read_labels is None else read_labels(chunk)
         rows = tokenizer.encode([row.text if isinstance(row, Example) else row for row in chunk])
         if not all(len(row) and row[-1] == tokenizer.end_id for row in rows):
             raise ValueError(
@@ -264,51 +280,73 @@ def _encoded_chunks(
                     rows[at] = np.append(row[: max_tokens - 1], np.int32(tokenizer.end_id))
                     cut += 1
         lengths = np.fromiter(map(len, rows), np.int32, len(rows))
-        yield np.concatenate(rows).astype(np.int32), lengths, np.array(classes, np.int32), cut
+        yield np.concatenate(rows).astype(np.int32), lengths, chunk_labels, cut
         done += len(chunk)
         if progress is not None:
             progress(done)
 
 
-def _class_of(row: Example | str | bytes, numbers: dict[str, int]) -> int:
-    if not isinstance(row, Example):
-        raise TypeError("a corpus with labels is built from examples, not from strings")
-    try:
-        return numbers[row.label]
-    except KeyError:
-        names = ", ".join(map(repr, list(numbers)[:12])) + (", ..." if len(numbers) > 12 else "")
-        raise InputError(
-            f"{row.where}: the label {row.label!r} is none of the classes {names}; "
-            "mend the label, or train with rows of this class"
-        ) from None
+class _LabelReader:
+    """Turns the labels of examples into numbers, of all chunks in the same way.
+
+    Args:
+        names: the names of the classes, in the order of their numbers.
+    """
+
+    def __init__(self, names: Sequence[str]):
+        self._numbers = {name: number for number, name in enumerate(names)}
+        self._first: Example | None = None
+
+    def __call__(self, rows: list[Example | str | bytes]) -> np.ndarray:
+        """Returns int32 `[rows]`, or float32 `[rows, labels]` where labels are tuples."""
+        found = [self._numbers_of(row) for row in rows]
+        if not isinstance(self._first.label, tuple):
+            return np.array(found, np.int32).reshape(len(rows))
+        hot = np.zeros((len(rows), len(self._numbers)), np.float32)
+        for row, numbers in zip(hot, found, strict=True):
+            row[numbers] = 1
+        return hot
+
+    def _numbers_of(self, row: Example | str | bytes) -> list[int]:
+        if not isinstance(row, Example):
+            raise TypeError("a corpus with labels is built from examples, not from strings")
+        self._first = self._first or row
+        if isinstance(row.label, tuple) != isinstance(self._first.label, tuple):
+            raise InputError(
+                f"{row.where}: the label is {row.label!r} where that of {self._first.where} is "
+                f"{self._first.label!r}; give every row one label, or every row a tuple of labels"
+            )
+        labels = row.label if isinstance(row.label, tuple) else (row.label,)
+        if unknown := [label for label in labels if label not in self._numbers]:
+            names = ", ".join(map(repr, list(self._numbers)[:12]))
+            raise InputError(
+                f"{row.where}: the label {unknown[0]!r} is none of the classes {names}"
+                f"{', ...' if len(self._numbers) > 12 else ''}; "
+                "mend the label, or train with rows of this class"
+            )
+        return [self._numbers[label] for label in labels]
 
 
 def _collect(
-    chunks: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]],
+    chunks: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None, int]],
     take_ids: Callable[[np.ndarray], object],
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Hands on the ids of each chunk; returns lengths and classes of all rows, and rows cut."""
-    lengths, classes, cut = [], [], 0
-    for ids, chunk_lengths, chunk_classes, chunk_cut in chunks:
+) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Hands on the ids of each chunk; returns lengths and labels of all rows, and rows cut."""
+    lengths, labels, cut = [], [], 0
+    for ids, chunk_lengths, chunk_labels, chunk_cut in chunks:
         take_ids(ids)
         lengths.append(chunk_lengths)
-        classes.append(chunk_classes)
+        labels.append(chunk_labels)
         cut += chunk_cut
     if not lengths:
         raise InputError("there is no text to encode; give at least one")
-    return np.concatenate(lengths), np.concatenate(classes), cut
+    return np.concatenate(lengths), None if labels[0] is None else np.concatenate(labels), cut
 
 
-def _write_rest(partial, lengths, classes, cut, labels, max_tokens, fingerprint) -> None:
-    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    arrays = (
-        {"offsets.npy": offsets}
-        if labels is None
-        else {
-            "offsets.npy": offsets,
-            "labels.npy": classes,
-        }
-    )
+def _write_rest(partial, lengths, numbers, cut, labels, max_tokens, fingerprint) -> None:
+    arrays = {"offsets.npy": np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])}
+    if numbers is not None:
+        arrays["labels.npy"] = numbers
     for name, values in arrays.items():
         with open(partial / name, "wb") as file:
             np.save(file, values)
@@ -316,7 +354,7 @@ def _write_rest(partial, lengths, classes, cut, labels, max_tokens, fingerprint)
     about = {
         "format": _FORMAT,
         "rows": len(lengths),
-        "tokens": int(offsets[-1]),
+        "tokens": int(arrays["offsets.npy"][-1]),
         "cut": cut,
         "max_tokens": max_tokens,
         "labels": None if labels is None else list(labels),

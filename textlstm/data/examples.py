@@ -28,13 +28,23 @@ class Example:
 
     Attributes:
         text: the text as it stands in its file.
-        label: the name of its class, or `None` where the data has no labels.
+        label: the name of its class; a tuple of names, perhaps empty, where a text may have several
+            labels; `None` where the data has no labels.
         where: where it stands, such as "reviews.csv:12"; used in messages.
+        source: the name of the source it came from, where several were opened as one; else "".
     """
 
     text: str
-    label: str | None
+    label: str | tuple[str, ...] | None
     where: str
+    source: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of all its labels."""
+        if self.label is None:
+            return ()
+        return self.label if isinstance(self.label, tuple) else (self.label,)
 
 
 class Source(ABC):
@@ -48,8 +58,8 @@ class Source(ABC):
         notes: remarks known before anything is read.
 
     A reader overrides `_read`. What holds for all sources is done here: texts that are empty are
-    left out, counted and noted; a part without a text, and a training part with a single class,
-    are errors.
+    left out, counted and noted; a part without a text, a training part with a single class, and
+    rows with one label beside rows with a list of labels, are errors.
     """
 
     def __init__(
@@ -60,6 +70,12 @@ class Source(ABC):
         self.parts = parts
         self._first_notes = notes
         self._empty: dict[str, list[str]] = {}
+        self._first_label: tuple[bool, str] | None = None  # whether it was a list, and where
+
+    @property
+    def multi_label(self) -> bool | None:
+        """Whether a text may have several labels; `None` before a row with a label was read."""
+        return None if self._first_label is None else self._first_label[0]
 
     @abstractmethod
     def _read(self, part: str) -> Iterator[Example]:
@@ -80,9 +96,9 @@ class Source(ABC):
             An iterator over the examples, always in the same order.
 
         Raises:
-            InputError: if there is no such part, if something cannot be read, if the part holds no
-                text, or if the first part holds texts of one class only. The last two are known at
-                the end of the pass.
+            InputError: if there is no such part, if something cannot be read, if some rows have one
+                label and others a list, if the part holds no text, or if the first part holds texts
+                of one class only. The last two are known at the end of the pass.
         """
         if part not in self.parts:
             raise InputError(
@@ -92,7 +108,7 @@ class Source(ABC):
 
     def _checked(self, part: str) -> Iterator[Example]:
         empty: list[str] = []
-        labels: set[str | None] = set()
+        labels: set[str] = set()
         count = 0
         try:
             for example in self._read(part):
@@ -100,7 +116,9 @@ class Source(ABC):
                     empty.append(example.where)
                     continue
                 count += 1
-                labels.add(example.label)
+                if example.label is not None:
+                    self._check_kind_of_label(example)
+                    labels.update(example.labels)
                 yield example
         finally:
             # A pass that stopped early must not make a fuller one forget what it left out.
@@ -110,15 +128,34 @@ class Source(ABC):
         if not count:
             raise InputError(f"{place}: holds no text; give rows with a text and a label")
         if part == self.parts[0]:
-            check_classes(labels, place)
+            check_classes(labels, place, bool(self.multi_label))
+
+    def _check_kind_of_label(self, example: Example) -> None:
+        is_list = isinstance(example.label, tuple)
+        if self._first_label is None:
+            self._first_label = is_list, example.where
+        elif is_list != self._first_label[0]:
+            kinds = ("one label", "a list of labels")
+            raise InputError(
+                f"{example.where}: has {kinds[is_list]} where {self._first_label[1]} has "
+                f"{kinds[not is_list]}; give every row one label, or every row a list"
+            )
 
 
-def check_classes(labels: set[str | None], place: str) -> None:
-    """Raises an `InputError` if `labels`, those of all rows at `place`, are of a single class."""
-    if len(labels) == 1 and None not in labels:
+def check_classes(labels: set[str], place: str, multi_label: bool = False) -> None:
+    """Raises an `InputError` if the rows at `place` have too few classes to tell apart.
+
+    Args:
+        labels: the names of all labels of all rows; none where the data has no labels.
+        place: what the rows are, for the message.
+        multi_label: whether a row may have several labels, or none.
+    """
+    if multi_label and not labels:
+        raise InputError(f"{place}: no row has a label; a classifier needs at least two classes")
+    if len(labels) == 1:
+        rows = "the only label is" if multi_label else "every row has the label"
         raise InputError(
-            f"{place}: every row has the label {next(iter(labels))!r}; "
-            "a classifier needs at least two classes"
+            f"{place}: {rows} {next(iter(labels))!r}; a classifier needs at least two classes"
         )
 
 

@@ -1,24 +1,28 @@
 """From what a user writes after `--data` to a source of examples.
 
-A new kind of data is one line in `_NAMED` or `_ENDINGS` and a file with its reader.
+A new kind of data is one line in `_NAMED`, `_PREFIXES` or `_ENDINGS` and a file with its reader.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from textlstm.data.class_folders import open_tree
 from textlstm.data.examples import Source
 from textlstm.data.file_trees import ARCHIVE_ENDINGS
+from textlstm.data.joined import JoinedSource
 from textlstm.data.reading import check_encoding
 from textlstm.data.sample import SampleSource
 from textlstm.data.table_files import TABLE_ENDINGS, Columns, has_ending, single_table
+from textlstm.data.tfds_sets import open_tfds
 from textlstm.errors import InputError
 
 # (path, name, columns, encoding) -> Source
 Reader = Callable[[Path, str, Columns, str], Source]
 
 _NAMED: dict[str, Callable[[], Source]] = {"sample": SampleSource}
+# (data, columns, encoding) -> Source
+_PREFIXES: dict[str, Callable[[str, Columns, str], Source]] = {"tfds:": open_tfds}
 _ENDINGS: dict[tuple[str, ...], Reader] = {
     TABLE_ENDINGS: single_table,
     ARCHIVE_ENDINGS: open_tree,
@@ -26,46 +30,75 @@ _ENDINGS: dict[tuple[str, ...], Reader] = {
 
 
 def open_source(
-    data: str | Path,
+    data: str | Path | Sequence[str | Path],
     *,
     text_column: str | None = None,
     label_column: str | None = None,
+    header: bool | None = None,
+    label_separator: str | None = None,
     encoding: str = "utf-8",
 ) -> Source:
     """Opens labelled texts.
 
     Args:
-        data: "sample" (the embedded reviews), or the path of a table (`.csv`, `.tsv`, `.jsonl`,
-            each also `.gz`), of a folder or archive (`.tar.gz`, `.tgz`, `.tar.xz`, `.zip`) of class
-            folders or tables, or of a folder that holds such archives.
-        text_column: for tables: name of the text column, or its position, counted from 0, in a
-            file without a header. Default: the first there is of text, review, sentence, content.
+        data: "sample" (the embedded reviews); "tfds:NAME/CONFIG", or "tfds:NAME/CONFIG:VERSION", a
+            set of TensorFlow Datasets; or the path of a table (`.csv`, `.tsv`, `.jsonl`, each also
+            `.gz`), of a folder or archive (`.tar.gz`, `.tgz`, `.tar.xz`, `.zip`) of class folders
+            or tables, or of a folder that holds such archives. A list of these is one source; its
+            examples say in `source` which of them they came from.
+        text_column: name of the text column, or its position, counted from 0; for "tfds:" the name
+            of a feature. Default: the first there is of text, review, sentence, content, text_a.
         label_column: likewise for the label. Default: label, sentiment, class, category.
+        header: for `.csv` and `.tsv`: whether the first row names the columns. Default: it does,
+            unless the columns are given as positions.
+        label_separator: for `.csv` and `.tsv`: what stands between the labels of a row, as the `|`
+            in "comedy|drama"; an empty field then means no label. Default: a row has one label.
+            Lists of labels in `.jsonl` need none.
         encoding: of the text files. Default: "utf-8"; a byte order mark is taken off.
 
     Returns:
-        The source. Nothing but headers and lists of file names has been read.
+        The source. Nothing but headers and lists of file names has been read; a set of TensorFlow
+        Datasets that was not prepared yet has been.
 
     Raises:
-        InputError: if there is no such file, or nothing in it that can be read.
+        InputError: if there is no such file or set, or nothing in it that can be read.
 
     Example:
     >>> source = open_source("reviews.csv")
     >>> next(source.examples("all"))
-    Example(text='Clean and quiet.', label='positive', where='reviews.csv:2')
+    Example(text='Clean and quiet.', label='positive', where='reviews.csv:2', source='')
     """
     check_encoding(encoding)
+    if label_separator == "":
+        raise InputError("the label separator is empty; give a text such as | or leave it out")
+    columns = Columns(text_column, label_column, header, label_separator)
+    if isinstance(data, str | Path):
+        return _open(data, columns, encoding)
+    if not data:
+        raise InputError("data is an empty list; give at least one path or name")
+    places = [Path(one).expanduser().resolve() for one in data]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise InputError(f"data {str(data[number])!r}: is given twice; give it once")
+    sources = [_open(one, columns, encoding) for one in data]
+    return sources[0] if len(sources) == 1 else JoinedSource(sources)
+
+
+def _open(data: str | Path, columns: Columns, encoding: str) -> Source:
     if str(data) in _NAMED:
+        columns.refuse_table_flags(f"data {str(data)!r}: the embedded texts")
         return _NAMED[str(data)]()
+    for prefix, reader in _PREFIXES.items():
+        if str(data).startswith(prefix):
+            return reader(str(data), columns, encoding)
     path = Path(data).expanduser()
     endings = [ending for group in _ENDINGS for ending in group]
     taken = (
-        f"what is taken: {', '.join(_NAMED)}, or the path of a folder or of a file that ends with "
-        f"{', '.join(endings)}"
+        f"what is taken: {', '.join(_NAMED)}, tfds:NAME/CONFIG, or the path of a folder or of a "
+        f"file that ends with {', '.join(endings)}"
     )
     if not path.exists():
         raise InputError(f"data {str(data)!r}: there is no such file or folder; {taken}")
-    columns = (text_column, label_column)
     if path.is_dir():
         return open_tree(path, _short_name(path), columns, encoding)
     for group, reader in _ENDINGS.items():

@@ -7,12 +7,15 @@ added or shuffled without others changing sides, and nothing about a split needs
 import math
 from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 
-from textlstm.data.examples import Example, Source, check_classes
+from textlstm.data.examples import PART_NAMES, Example, Source, check_classes
 from textlstm.errors import InputError
+
+_PARTS = tuple(PART_NAMES)
 
 
 def draw(text: str, seed: int = 0) -> float:
@@ -67,10 +70,19 @@ class Split:
         parts: the parts there are, "train" first.
         counts: the number of examples of each part.
         labels: the label names of the training part, sorted; as numbers if all are whole numbers.
+        multi_label: whether a text may have several labels, or none.
         notes: one-line remarks to be printed, the source's included.
     """
 
-    def __init__(self, source: Source, shares: dict[str, float], seed: int, limit: int | None):
+    def __init__(
+        self,
+        source: Source,
+        shares: dict[str, float],
+        seed: int,
+        limit: int | None,
+        deduplicate: bool,
+        remove_leaks: bool,
+    ):
         own = {part for part in ("validation", "test") if part in source.parts}
         self.source = source
         self._base = source.parts[0]
@@ -78,9 +90,10 @@ class Split:
         self._shares = {p: share for p, share in shares.items() if share and p not in own}
         self._seed = seed
         self._limits: dict[str, float] = {}
-        order = ("train", "validation", "test")
-        self.parts = tuple(p for p in order if p == "train" or p in own or p in self._shares)
-        self._survey(limit)
+        # For a part of the source, whether each of its rows is used; without an entry all are.
+        self._used: dict[str, np.ndarray] = {}
+        self.parts = tuple(p for p in _PARTS if p == "train" or p in own or p in self._shares)
+        self._survey(limit, deduplicate, remove_leaks)
 
     def examples(self, part: str) -> Iterator[Example]:
         """Reads one part from the source.
@@ -101,23 +114,45 @@ class Split:
                 yield example
 
     def _drawn(self, source_part: str) -> Iterator[tuple[str, float, Example]]:
-        """Yields part, drawn number and example of every row of a part of the source."""
-        shares = {} if source_part in self._own else self._shares
-        rest = source_part if source_part in self._own else "train"
-        for example in self.source.examples(source_part):
+        """Yields part, drawn number and example of the rows used of a part of the source."""
+        is_own = source_part in self._own
+        shares, rest = ({}, source_part) if is_own else (self._shares, "train")
+        used = self._used.get(source_part)
+        for row, example in enumerate(self.source.examples(source_part)):
+            if used is not None and not used[row]:
+                continue
             number = draw(example.text, self._seed)
             yield _part(number, shares, rest), number, example
 
-    def _survey(self, limit: int | None) -> None:
-        """Reads all parts once: counts, label names, limits, and texts that leak."""
-        numbers = {part: array("d") for part in self.parts}
-        labels: dict[str, set[str | None]] = {part: set() for part in self.parts}
-        for source_part in (self._base, *sorted(self._own)):
-            for part, number, example in self._drawn(source_part):
-                numbers[part].append(number)
-                labels[part].add(example.label)
-        drawn = {part: np.frombuffer(numbers[part], np.float64) for part in self.parts}
+    def _survey(self, limit: int | None, deduplicate: bool, remove_leaks: bool) -> None:
+        """Reads all parts once: counts, label names, limits, and texts that repeat or leak."""
+        label_numbers: dict[tuple[str, ...], int] = {}
+        text_numbers: dict[bytes, int] | None = {} if deduplicate or remove_leaks else None
+        rows = {
+            source_part: self._survey_part(source_part, label_numbers, text_numbers)
+            for source_part in (self._base, *sorted(self._own))
+        }
+        self.multi_label = bool(self.source.multi_label)
+        left_out = []
+        if deduplicate:
+            for source_part, found in rows.items():
+                place = "" if len(rows) == 1 else f"{source_part}: "
+                left_out += [place + note for note in _leave_out_repeated(found)]
+        if remove_leaks:
+            left_out += _leave_out_leaks(list(rows.values()))
+        for source_part, found in rows.items():
+            if not found.used.any():
+                raise InputError(
+                    f"{self.source.name}, part {source_part!r}: nothing is left when repeated "
+                    "texts are left out; go without deduplicate and remove_leaks"
+                )
+            if text_numbers is not None:
+                self._used[source_part] = found.used
 
+        drawn = {
+            part: np.concatenate([found.number[found.of(part)] for found in rows.values()])
+            for part in self.parts
+        }
         self._check_counts({part: len(values) for part, values in drawn.items()})
         for part, values in drawn.items():
             if limit is not None and len(values) > limit:
@@ -125,10 +160,15 @@ class Split:
                 self._limits[part] = float(np.partition(values, limit)[limit])
                 drawn[part] = values[values < self._limits[part]]
         self.counts = {part: len(values) for part, values in drawn.items()}
-        check_classes(labels["train"], f"{self.source.name}, part 'train'")
-        self.labels = _sorted_labels({label for label in labels["train"] if label is not None})
+        base = rows[self._base]
+        in_train = set(base.label[base.of("train")].tolist())
+        names = {
+            name for label, number in label_numbers.items() if number in in_train for name in label
+        }
+        check_classes(names, f"{self.source.name}, part 'train'", self.multi_label)
+        self.labels = _sorted_labels(names)
 
-        self.notes = self.source.notes
+        self.notes = self.source.notes + left_out
         for part in sorted(self._own):
             repeated = int(np.isin(drawn[part], drawn["train"]).sum())
             if repeated:
@@ -136,6 +176,29 @@ class Split:
                     f"{repeated:,} of the {self.counts[part]:,} {part} texts are also in train "
                     "(kept, as the data brings its own parts)"
                 )
+
+    def _survey_part(
+        self,
+        source_part: str,
+        label_numbers: dict[tuple[str, ...], int],
+        text_numbers: dict[bytes, int] | None,
+    ) -> "_Rows":
+        """Reads a part of the source; numbers labels, and texts by their digests, as they come."""
+        parts, number, label, text = array("b"), array("d"), array("q"), array("q")
+        for part, drawn, example in self._drawn(source_part):
+            parts.append(_PARTS.index(part))
+            number.append(drawn)
+            labels = tuple(sorted(example.labels))
+            label.append(label_numbers.setdefault(labels, len(label_numbers)))
+            if text_numbers is not None:
+                text.append(text_numbers.setdefault(_digest(example.text), len(text_numbers)))
+        return _Rows(
+            np.frombuffer(parts, np.int8),
+            np.frombuffer(number, np.float64),
+            np.frombuffer(label, np.int64),
+            np.frombuffer(text, np.int64),
+            np.ones(len(parts), bool),
+        )
 
     def _check_counts(self, counts: dict[str, int]) -> None:
         total = sum(count for part, count in counts.items() if part not in self._own)
@@ -151,6 +214,82 @@ class Split:
             )
 
 
+@dataclass
+class _Rows:
+    """What a survey keeps of the rows of one part of the source; arrays of one value for each row.
+
+    Attributes:
+        part: the part of the split it falls into, a position in `_PARTS`.
+        number: what `draw` gives for it.
+        label: the number of its label; for several labels, of the set of them.
+        text: the number of its text, the same for the same text in all parts of the source; empty
+            where texts are not compared.
+        used: whether it is used; cleared by what leaves rows out.
+    """
+
+    part: np.ndarray
+    number: np.ndarray
+    label: np.ndarray
+    text: np.ndarray
+    used: np.ndarray
+
+    def of(self, part: str) -> np.ndarray:
+        """Returns which of the rows are of `part` and used, bool `[rows]`."""
+        return self.used & (self.part == _PARTS.index(part))
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _leave_out_repeated(rows: _Rows) -> list[str]:
+    """Leaves out all of a text that has different labels, and all but the first of others."""
+    kinds = int(rows.label.max()) + 1
+    pairs = np.unique(rows.text * kinds + rows.label)  # of a text and a label of it
+    texts, labels_of_text = np.unique(pairs // kinds, return_counts=True)
+    contradicted = texts[labels_of_text > 1]
+    contradicting = np.isin(rows.text, contradicted)
+    repeating = ~contradicting
+    repeating[np.unique(rows.text, return_index=True)[1]] = False
+    rows.used &= ~contradicting & ~repeating
+    notes = []
+    if contradicted.size:
+        notes.append(
+            f"left out {_texts(contradicted.size, contradicting.sum())} that stand there with "
+            "different labels"
+        )
+    if count := int(repeating.sum()):
+        noun = "1 row that repeats" if count == 1 else f"{count:,} rows that repeat"
+        notes.append(f"left out {noun} an earlier text")
+    return notes
+
+
+def _leave_out_leaks(all_rows: list[_Rows]) -> list[str]:
+    """Leaves out of each part the texts that also stand in a part it is measured by."""
+    notes = []
+    for part, kind, measures in (
+        ("validation", "validation", ("test",)),
+        ("train", "training", ("test", "validation")),
+    ):
+        for measure in measures:
+            held_out = np.concatenate([rows.text[rows.of(measure)] for rows in all_rows])
+            texts, count = set(), 0
+            for rows in all_rows:
+                leaking = rows.of(part) & np.isin(rows.text, held_out)
+                rows.used &= ~leaking
+                texts.update(rows.text[leaking].tolist())
+                count += int(leaking.sum())
+            if count:
+                shown = _texts(len(texts), count, f"{kind} ")
+                notes.append(f"left out {shown} that also stand in {measure}")
+    return notes
+
+
+def _texts(texts: int, rows: int, kind: str = "") -> str:
+    noun = f"1 {kind}text" if texts == 1 else f"{texts:,} {kind}texts"
+    return noun if rows == texts else f"{noun} ({rows:,} rows)"
+
+
 def split_examples(
     source: Source,
     *,
@@ -158,6 +297,8 @@ def split_examples(
     validation_share: float = 0.1,
     seed: int = 0,
     limit: int | None = None,
+    deduplicate: bool = False,
+    remove_leaks: bool = False,
 ) -> Split:
     """Divides a source into train, validation and test.
 
@@ -171,6 +312,12 @@ def split_examples(
         validation_share: likewise for validation. Default: 0.1.
         seed: of the split. Default: 0.
         limit: use no more than so many rows of each part, drawn from all over it. Default: all.
+        deduplicate: in each part that the source brings, use the first row of a text only, and none
+            of a text that has different labels there; white space around texts does not count.
+            Default: all rows are used.
+        remove_leaks: where the source brings its own test or validation part, leave out of training
+            the texts that also stand there, and out of validation those that stand in test.
+            Default: they are kept, and counted in the notes.
 
     Raises:
         InputError: if a share is out of range, if the rows are so few that a part would be empty,
@@ -180,7 +327,7 @@ def split_examples(
     _check_shares(shares)
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; give 1 or more rows, or none for all")
-    return Split(source, shares, seed, limit)
+    return Split(source, shares, seed, limit, deduplicate, remove_leaks)
 
 
 def _sorted_labels(labels: set[str]) -> tuple[str, ...]:

@@ -9,14 +9,17 @@ r"""Tables of text and label: `.csv`, `.tsv` and `.jsonl`, each also as `.gz`.
 - `.jsonl`: one object a line.
 
 Columns are found by name in the header (or among the keys of the objects). Columns given as
-positions, counted from 0, mean that there is no header: every line is data. Lines that are wholly
-blank are no rows. A row is named by the line on which it begins, the first line being 1, as
-editors count.
+positions, counted from 0, mean that there is no header: every line is data, unless it is said that
+there is one. Lines that are wholly blank are no rows. A row is named by the line on which it
+begins, the first line being 1, as editors count.
+
+A row may have several labels: in `.csv` and `.tsv` the label field is then cut at a separator that
+the user names ("comedy|drama"; an empty field means no label), in `.jsonl` the label is a list.
 """
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +30,45 @@ from textlstm.data.reading import lines
 from textlstm.errors import InputError
 
 TABLE_ENDINGS = tuple(kind + gz for kind in (".csv", ".tsv", ".jsonl") for gz in ("", ".gz"))
-TEXT_COLUMNS = ("text", "review", "sentence", "content")
+TEXT_COLUMNS = ("text", "review", "sentence", "content", "text_a")
 LABEL_COLUMNS = ("label", "sentiment", "class", "category")
 
 # Python's csv module refuses fields of more than 131,072 characters unless told otherwise. A field
 # longer than this is a quote left open.
 _LONGEST_FIELD = 2**24
 
-Columns = tuple[str | None, str | None]
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a table holds text and label, as far as the user says it.
+
+    Attributes:
+        text: name or position of the text column; `None` finds it by its usual names.
+        label: likewise for the label.
+        header: whether the first row names the columns; `None`: it does unless `text` and `label`
+            are positions.
+        label_separator: what stands between the labels of a row; `None`: a row has one label.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    header: bool | None = None
+    label_separator: str | None = None
+
+    def refuse_table_flags(self, place: str, label_list: str = "") -> None:
+        """Raises an `InputError` if something is said that only `.csv` and `.tsv` have.
+
+        Args:
+            place: what is read instead: "reviews.jsonl: JSON lines".
+            label_list: how it gives a row several labels, if it can.
+        """
+        if self.header is not None:
+            raise InputError(f"{place} have no header row; leave out --header and --no-header")
+        if self.label_separator is not None:
+            raise InputError(
+                f"{place} have no label fields to cut at {self.label_separator!r}; leave out "
+                f"--label-separator{label_list}"
+            )
 
 
 @dataclass(frozen=True)
@@ -60,8 +94,7 @@ class TableFile:
         """Yields the rows.
 
         Args:
-            columns: names or positions of the text column and the label column; `None` finds a
-                column by its usual names.
+            columns: where text and label stand.
 
         Raises:
             InputError: for a row that cannot be read, with its file and line.
@@ -81,11 +114,18 @@ class TableFile:
         if first is None:
             return
         number, fields = first
-        header = not any(_is_position(column) for column in columns)
-        at_text, at_label = choose_columns(fields, columns, f"{self.name}:{number}")
+        where = f"{self.name}:{number}"
+        by_position = _is_position(columns.text) or _is_position(columns.label)
+        if columns.header is False and not by_position:
+            raise InputError(
+                f"{where}: columns without a header are found by position; the first row has "
+                f"{_count(len(fields), 'column')}: {_shown(fields)}; give positions, such as "
+                "--text-column 0 --label-column 1, or leave out --no-header"
+            )
+        at_text, at_label = choose_columns(fields, columns, where)
         width = len(fields)
-        if not header:
-            yield self._example(number, fields, at_text, at_label)
+        if by_position and not columns.header:
+            yield self._example(number, fields, at_text, at_label, columns.label_separator)
         for number, fields in rows:
             if len(fields) != width:
                 raise InputError(
@@ -93,16 +133,24 @@ class TableFile:
                     f"row has {width}; mend the row (a text that holds the separator or a line "
                     "end must be quoted in .csv and cannot stand in .tsv)"
                 )
-            yield self._example(number, fields, at_text, at_label)
+            yield self._example(number, fields, at_text, at_label, columns.label_separator)
 
-    def _example(self, number: int, fields: list[str], at_text: int, at_label: int) -> Example:
+    def _example(
+        self, number: int, fields: list[str], at_text: int, at_label: int, separator: str | None
+    ) -> Example:
         where = f"{self.name}:{number}"
         label = fields[at_label].strip()
+        if separator is not None:
+            names = (name.strip() for name in fields[at_label].split(separator))
+            return Example(fields[at_text], _label_list(names), where)
         if not label:
             raise InputError(f"{where}: has no label; give the row a label or take it out")
         return Example(fields[at_text], label, where)
 
     def _objects(self, text_lines: Iterator[str], columns: Columns) -> Iterator[Example]:
+        columns.refuse_table_flags(
+            f"{self.name}: JSON lines", ' and give lists: {"text": "...", "label": ["...", "..."]}'
+        )
         keys: tuple[str, str] | None = None
         for number, line in enumerate(text_lines, start=1):
             if not line.strip():
@@ -123,9 +171,9 @@ def choose_columns(
 
     Args:
         found: the fields of the first row.
-        columns: what the user asked for, names or positions; `None` means the usual names.
+        columns: what the user asked for.
         where: "file:row" for errors.
-        positions: whether the kind of file has positions.
+        positions: whether columns may be given as positions.
 
     Returns:
         The positions of the text column and of the label column.
@@ -133,15 +181,17 @@ def choose_columns(
     Raises:
         InputError: if a column is not there, is there twice, or both are the same.
     """
-    text_column, label_column = columns
-    if positions and (_is_position(text_column) or _is_position(label_column)):
-        at_text, at_label = (
-            _position(column, flag, found, where)
-            for column, flag in ((text_column, "--text-column"), (label_column, "--label-column"))
-        )
+    if positions and (_is_position(columns.text) or _is_position(columns.label)):
+        at_text = _position(columns.text, "--text-column", found, where)
+        at_label = _position(columns.label, "--label-column", found, where)
     else:
-        at_text = _named(text_column, TEXT_COLUMNS, "--text-column", found, where)
-        at_label = _named(label_column, LABEL_COLUMNS, "--label-column", found, where)
+        advice = (
+            ", or, if the file has no header, give positions: --text-column 0 --label-column 1"
+            if positions
+            else ""
+        )
+        at_text = _named(columns.text, TEXT_COLUMNS, "--text-column", found, where, advice)
+        at_label = _named(columns.label, LABEL_COLUMNS, "--label-column", found, where, advice)
     if at_text == at_label:
         raise InputError(f"{where}: text and label are the same column; give two different ones")
     return at_text, at_label
@@ -155,7 +205,7 @@ def _position(column: str | None, flag: str, found: Sequence[str], where: str) -
     if not _is_position(column):
         raise InputError(
             f"{where}: {flag} is {column!r}, but the other column is a position; give both as "
-            "positions counted from 0 (a file without a header) or both as names"
+            "positions counted from 0 or both as names"
         )
     if int(column) >= len(found):
         raise InputError(
@@ -166,7 +216,12 @@ def _position(column: str | None, flag: str, found: Sequence[str], where: str) -
 
 
 def _named(
-    column: str | None, usual: Sequence[str], flag: str, found: Sequence[str], where: str
+    column: str | None,
+    usual: Sequence[str],
+    flag: str,
+    found: Sequence[str],
+    where: str,
+    advice: str,
 ) -> int:
     names = [name.strip().lower() for name in found]
     for name in usual if column is None else (column.strip().lower(),):
@@ -179,8 +234,7 @@ def _named(
             return names.index(name)
     missing = f"no column {column!r}" if column else f"no column called {', '.join(usual)}"
     raise InputError(
-        f"{where}: {missing}; the columns are {_shown(found)}; name one with {flag}, or, if the "
-        "file has no header, give positions: --text-column 0 --label-column 1"
+        f"{where}: {missing}; the columns are {_shown(found)}; name one with {flag}{advice}"
     )
 
 
@@ -239,17 +293,32 @@ def _json_text(row: dict, key: str, where: str) -> str:
     return text
 
 
-def _json_label(row: dict, key: str, where: str) -> str:
-    label = row.get(key)
-    if isinstance(label, bool):
-        return str(label).lower()
-    if isinstance(label, int | float):
-        return str(label)
-    if not isinstance(label, str) or not label.strip():
-        raise InputError(
-            f"{where}: has no label: {key!r} is {_json_shown(row, key)}; give a string or a number"
-        )
-    return label.strip()
+def _json_label(row: dict, key: str, where: str) -> str | tuple[str, ...]:
+    value = row.get(key)
+    if isinstance(value, list):
+        names = [_json_label_name(item) for item in value]
+        if None not in names:
+            return _label_list(names)
+    elif (name := _json_label_name(value)) is not None:
+        return name
+    raise InputError(
+        f"{where}: has no label: {key!r} is {_json_shown(row, key)}; give a string or a number, "
+        "or a list of them"
+    )
+
+
+def _json_label_name(value: object) -> str | None:
+    """Returns the name of a label, or `None` if the value can be none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _label_list(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns the different names, in their order; empty ones are none."""
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _json_shown(row: dict, key: str) -> str:
@@ -276,7 +345,7 @@ class TableSource(Source):
         name: see `Source`.
         description: see `Source`.
         tables: the table of each part.
-        columns: names or positions of text and label column, `None` for the usual names.
+        columns: where text and label stand.
         notes: see `Source`.
 
     Raises:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 
 # A word, or a single character of a script that is written without spaces.
@@ -11,20 +13,46 @@ _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+"
 
 
-def train_ngram_baseline(texts: Sequence[str], labels: Sequence[str]) -> Pipeline:
+class MultiLabelBaseline:
+    """A linear classifier for each label, over the same features.
+
+    Args:
+        features: turns texts into features.
+        labels: for each training text, the names of its labels.
+        texts: the training texts.
+    """
+
+    def __init__(
+        self, features: TfidfVectorizer, texts: Sequence[str], labels: Sequence[tuple[str, ...]]
+    ):
+        self._names = MultiLabelBinarizer()
+        hot = self._names.fit_transform(labels)  # [rows, labels]
+        self._pipeline = make_pipeline(features, OneVsRestClassifier(_classifier()))
+        self._pipeline.fit(texts, hot)
+
+    def predict(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Returns the labels of each text, sorted; perhaps none."""
+        return self._names.inverse_transform(self._pipeline.predict(texts))
+
+
+def train_ngram_baseline(
+    texts: Sequence[str], labels: Sequence[str] | Sequence[tuple[str, ...]]
+) -> Pipeline | MultiLabelBaseline:
     """Trains a linear classifier on the unigrams and bigrams of texts.
 
     Words are the tokens, and single characters in Chinese and Japanese; the features are their
     counts, dampened by a logarithm and weighted by inverse document frequency; the classifier is a
-    support vector machine. In the sentiment sets that this toolkit measures itself on it is hard to
-    beat (Wang and Manning, Baselines and Bigrams, ACL 2012).
+    support vector machine, and one for each label where a text may have several. In the sentiment
+    sets that this toolkit measures itself on it is hard to beat (Wang and Manning, Baselines and
+    Bigrams, ACL 2012).
 
     Args:
         texts: the training texts.
-        labels: the label of each.
+        labels: the label of each, or a tuple of labels for each.
 
     Returns:
-        A scikit-learn pipeline: `predict(texts)` gives labels, `score(texts, labels)` the accuracy.
+        For single labels a scikit-learn pipeline: `predict(texts)` gives labels, `score(texts,
+        labels)` the accuracy. For tuples a `MultiLabelBaseline`: `predict(texts)` gives tuples.
     """
     features = TfidfVectorizer(
         ngram_range=(1, 2),
@@ -32,4 +60,10 @@ def train_ngram_baseline(texts: Sequence[str], labels: Sequence[str]) -> Pipelin
         sublinear_tf=True,
         min_df=2 if len(texts) > 2000 else 1,
     )
-    return make_pipeline(features, LinearSVC(C=0.5)).fit(texts, labels)
+    if isinstance(next(iter(labels), None), tuple):
+        return MultiLabelBaseline(features, texts, labels)
+    return make_pipeline(features, _classifier()).fit(texts, labels)
+
+
+def _classifier() -> LinearSVC:
+    return LinearSVC(C=0.5)

@@ -40,7 +40,7 @@ def classifier_serving(model) -> Serving:
     end_id, max_tokens = model.tokenizer.end_id, model.max_tokens
 
     def compute_probabilities(ids):  # [rows, width] → [rows, labels]
-        return tf.nn.softmax(model(ids, training=False))
+        return model.to_probabilities(model(ids, training=False))
 
     def classify(text):
         ids, lengths = cut_rows(*tokenizer.encode(text), max_tokens, end_id)

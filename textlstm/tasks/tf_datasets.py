@@ -15,14 +15,15 @@ def encode_dataset(dataset: tf.data.Dataset, model) -> tf.data.Dataset:
 
     Args:
         dataset: elements are `texts` or `(texts, labels[, weights])`: strings `[batch]`; names or
-            numbers `[batch]`; floats `[batch]`.
+            numbers `[batch]`, or of a multi-label model zeros and ones `[batch, labels]`; floats
+            `[batch]`.
         model: a `TextClassifier`.
 
     Returns:
         A dataset of `ids` or `(ids, labels[, weights])`, int32 `[batch, time]` and `[batch]`.
 
     Raises:
-        InputError: if the dataset is not batched.
+        InputError: if the dataset is not batched, or a multi-label model gets names.
     """
     spec = dataset.element_spec
     is_tuple = isinstance(spec, tuple)
@@ -32,6 +33,11 @@ def encode_dataset(dataset: tf.data.Dataset, model) -> tf.data.Dataset:
     if text_spec.shape.rank != 1:
         raise InputError(
             f"the dataset's texts have shape {text_spec.shape}; batch it: dataset.batch(64)"
+        )
+    if model.multi_label and target_specs and target_specs[0].dtype == tf.string:
+        raise InputError(
+            "the dataset's labels are names; a multi-label model takes them from a tf.data.Dataset "
+            "as zeros and ones, [batch, labels]"
         )
     tokenizer = model.tokenizer
     graph = tokenizer.graph

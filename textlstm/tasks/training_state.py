@@ -1,114 +1,214 @@
 """What a training needs to go on after it was cut off."""
 
 import json
-import shutil
+import os
 import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from textlstm.errors import InputError
+from textlstm.tasks.weight_average import WeightAverage
 
 
 class TrainingState(keras.callbacks.Callback):
-    """Keeps the state of a training on disk after each epoch, and brings it back.
+    """Keeps the state of a training on disk, and brings it back.
 
-    The state is the weights, the optimizer's variables, the random states of the layers, the place
-    in the shuffle, and what early stopping has counted, the best weights included: all that decides
-    what the next epoch does. Keras's `BackupAndRestore` keeps the first two.
+    The state is all that decides what the next step does: the weights, the optimizer's variables,
+    the random states of the layers, the place in the shuffle, the moving average of the weights,
+    and what early stopping has counted, the best weights included. Keras's `BackupAndRestore` keeps
+    the first two.
 
-    It must come after the early stopping in the list of callbacks.
+    It is kept after each epoch, and within a long one every so many minutes. It is one file,
+    written beside its place and renamed: a training that is killed at any moment, also while it
+    writes, leaves a whole one.
+
+    It must come last in the list of callbacks.
 
     Args:
-        folder: where the state is kept, in a folder of its own for the last epoch that ended.
+        folder: where the state is kept, as `training.npz`.
         model: the model that is fitted.
-        batches: what it is fitted on; its `epoch`, if it has one as `BucketedBatches` does, is set.
+        batches: what it is fitted on. Its `epoch`, if it has one as `BucketedBatches` does, is set.
+        minutes: how often the state is also kept within an epoch, of batches that have an `epoch`.
+            The epoch that goes on passes over the batches that were done, for which callbacks get
+            empty logs; its figures are of the rest alone.
         stopping: the `keras.callbacks.EarlyStopping` among the callbacks, or `None`.
+        average: the `WeightAverage` among the callbacks, or `None`.
     """
 
-    def __init__(self, folder, model, batches, stopping=None):
+    def __init__(
+        self,
+        folder,
+        model,
+        batches,
+        *,
+        minutes: float,
+        stopping: keras.callbacks.EarlyStopping | None = None,
+        average: WeightAverage | None = None,
+    ):
         super().__init__()
-        self.folder = Path(folder)
+        self.path = Path(folder) / "training.npz"
         self._owner = model
         self._batches = batches
+        self._seconds = 60 * minutes
         self._stopping = stopping
-        self._restored = None
+        self._average = average
+        self._restored: tuple[dict, list[np.ndarray]] | None = None
+        self._first_step = 0  # of the epoch at hand: more than 0 where it was cut off
+
+    # === Bring back ===
 
     def restore(self) -> int:
         """Brings back what the folder holds.
 
         Returns:
-            The epoch to begin with: 0 if there is nothing to bring back.
+            The epoch to begin with, or to go on with: 0 if there is nothing to bring back.
 
         Raises:
-            InputError: if what is there belongs to another model.
+            InputError: if what is there cannot be read, or belongs to another training.
         """
-        saved = self._saved_epochs()
-        if not saved:
-            return 0
-        place = saved[-1]
-        self._owner.optimizer.build(self._owner.trainable_variables)
         try:
-            self._owner.load_weights(place / "model.weights.h5")
-        except (ValueError, KeyError, OSError) as error:
+            with np.load(self.path, allow_pickle=False) as file:
+                state = json.loads(str(file["state"]))
+                arrays = {
+                    part: [file[f"{part}{i}"] for i in range(count)]
+                    for part, count in state["counts"].items()
+                }
+        except FileNotFoundError:
+            return 0
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(
-                f"{place}: the training kept there was of another model; give the same arguments "
-                "as then, or another folder"
+                f"{self.path}: cannot be read as the state of a training; remove it to begin anew"
             ) from error
-        with np.load(place / "random.npz") as arrays:
-            for variable, name in zip(self._random_states(), arrays.files):
-                variable.assign(arrays[name])
-        state = json.loads((place / "state.json").read_text(encoding="utf-8"))
-        self._restored = (state, place)
+        self._owner.optimizer.build(self._owner.trainable_variables)
+        parts = self._variables()
+        same = (self._average is not None) == ("average" in arrays)
+        for part, variables in parts.items():
+            shapes = [tuple(variable.shape) for variable in variables]
+            same = same and shapes == [array.shape for array in arrays[part]]
+        if not same:
+            raise InputError(
+                f"{self.path}: the training kept there was of another model, optimizer or average; "
+                "give the same arguments as then, or another folder"
+            )
+        for part, variables in parts.items():
+            for variable, array in zip(variables, arrays[part]):
+                variable.assign(array)
+        if self._average is not None:
+            self._average.set_state(arrays["average"], **state["average"])
+        self._restored = (state, arrays.get("best"))
+        self._first_step = state["steps_done"]
         return sys.maxsize if state["stopped"] else state["epochs_done"]
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Leaves the model with its own training step, however the training ends."""
+        try:
+            yield
+        finally:
+            if self._first_step:
+                self._owner.train_function = None  # Keras makes it anew
 
     def on_train_begin(self, logs=None):
         """Sets early stopping back to what it had counted; it forgets that when fit begins."""
+        self._saved_at = time.monotonic()
         if self._restored is None or self._stopping is None:
             return
-        state, place = self._restored
-        self._stopping.wait = state["wait"]
-        self._stopping.best = state["best"]
-        self._stopping.best_epoch = state["best_epoch"]
-        if (place / "best.npz").exists():
-            with np.load(place / "best.npz") as arrays:
-                self._stopping.best_weights = [arrays[f"w{i}"] for i in range(len(arrays))]
+        state, best_weights = self._restored
+        for name, value in state["stopping"].items():
+            setattr(self._stopping, name, value)
+        self._stopping.best_weights = best_weights
 
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the place in the shuffle, which counts on by itself only roughly."""
+        self._epoch = epoch
         if hasattr(self._batches, "epoch"):
             self._batches.epoch = epoch
+        if self._first_step:
+            _pass_over(self._owner, self._first_step)
+
+    # === Keep ===
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Keeps the state in the midst of an epoch, if it is time."""
+        is_time = time.monotonic() - self._saved_at >= self._seconds
+        if is_time and logs and hasattr(self._batches, "epoch") and batch + 1 < len(self._batches):
+            self._save(epochs_done=self._epoch, steps_done=batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the state beside that of the epoch before, then removes the latter."""
-        earlier = self._saved_epochs()
-        partial = self.folder / f".epoch-{epoch + 1}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        self._owner.save_weights(partial / "model.weights.h5")
-        np.savez(partial / "random.npz", *(np.array(v) for v in self._random_states()))
-        state = {"epochs_done": epoch + 1, "stopped": bool(self._owner.stop_training)}
-        stopping = self._stopping
-        if stopping is not None:
-            best = None if stopping.best is None else float(stopping.best)
-            state |= {"wait": stopping.wait, "best": best, "best_epoch": stopping.best_epoch}
-            if stopping.best_weights is not None:
-                arrays = {f"w{i}": weight for i, weight in enumerate(stopping.best_weights)}
-                np.savez(partial / "best.npz", **arrays)
-        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        place = self.folder / f"epoch-{epoch + 1}"
-        shutil.rmtree(place, ignore_errors=True)
-        partial.rename(place)
-        for old in earlier:
-            if old != place:
-                shutil.rmtree(old)
+        """Keeps the state between two epochs."""
+        self._first_step = 0
+        self._save(epochs_done=epoch + 1, steps_done=0)
 
-    def _random_states(self) -> list:
-        """Returns the variables that are no weights: the seeds that dropout counts on from."""
-        weights = {id(weight) for weight in self._owner.weights}
-        return [variable for variable in self._owner.variables if id(variable) not in weights]
+    def _save(self, epochs_done: int, steps_done: int) -> None:
+        _ = self.model  # under JAX this puts the weights of the last step into the variables
+        arrays = {part: [_exact(v) for v in group] for part, group in self._variables().items()}
+        state = {
+            "epochs_done": epochs_done,
+            "steps_done": steps_done,
+            "stopped": bool(self._owner.stop_training),
+        }
+        if self._average is not None:
+            arrays["average"] = self._average.get_state()
+            state["average"] = {
+                "steps": self._average.steps,
+                "model_is_average": self._average.model_is_average,
+            }
+        if self._stopping is not None:
+            best = None if self._stopping.best is None else float(self._stopping.best)
+            state["stopping"] = {
+                "wait": self._stopping.wait,
+                "best": best,
+                "best_epoch": self._stopping.best_epoch,
+            }
+            if self._stopping.best_weights is not None:
+                arrays["best"] = [_exact(weight) for weight in self._stopping.best_weights]
+        state["counts"] = {part: len(group) for part, group in arrays.items()}
+        named = {f"{part}{i}": a for part, group in arrays.items() for i, a in enumerate(group)}
 
-    def _saved_epochs(self) -> list[Path]:
-        """Returns the folders of epochs that were written whole, the last one last."""
-        return sorted(self.folder.glob("epoch-*"), key=lambda path: int(path.name[6:]))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        with open(partial, "wb") as file:
+            np.savez(file, state=json.dumps(state), **named)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, self.path)
+        self._saved_at = time.monotonic()
+
+    def _variables(self) -> dict[str, list]:
+        """Returns the variables to keep; the model's include the seeds that dropout counts from."""
+        return {"model": self._owner.variables, "optimizer": self._owner.optimizer.variables}
+
+
+def _pass_over(model, batches: int) -> None:
+    """Puts in the place of the model's training step one that takes `batches` and does nothing.
+
+    Then the model gets its own step back. The batches of an epoch cannot just begin later: Keras
+    counts on as many in every epoch, and where TensorFlow's run out before, the step that finds
+    none has counted the optimizer and the seeds on already.
+    """
+    train_step = model.train_function
+    left = batches
+
+    def pass_over(*arguments):  # (iterator); with torch (batches); with JAX (state, batches)
+        nonlocal left
+        left -= model.steps_per_execution
+        if left <= 0:
+            model.train_function = train_step
+        if hasattr(arguments[-1], "__next__"):
+            for _ in range(model.steps_per_execution):
+                next(arguments[-1])
+        return ({}, arguments[0]) if len(arguments) == 2 else {}
+
+    model.train_function = pass_over
+
+
+def _exact(values) -> np.ndarray:
+    """Returns values as an array that `np.savez` can keep, which bfloat16 is not."""
+    array = np.asarray(keras.ops.convert_to_numpy(values))
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array

@@ -1,0 +1,83 @@
+"""The loss and the metric that Keras does not have."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class SmoothedSparseCategoricalCrossentropy(keras.losses.Loss):
+    """The cross-entropy with smoothed labels, from logits, for labels that are numbers.
+
+    A row of class y asks of K classes for the distribution
+
+        q_k = (1 − ε) · [k = y] + ε / K
+
+    instead of for class y alone, so that logits do not grow without end:
+
+        loss = −Σ_k q_k log p_k = (1 − ε) · (−log p_y) + ε · mean_k(−log p_k)
+
+    with p = softmax(logits). `keras.losses.CategoricalCrossentropy` has `label_smoothing`, but
+    takes one-hot labels only.
+
+    Args:
+        label_smoothing: ε, in [0, 1).
+        **kwargs: `name`, `reduction`, `dtype` of a Keras loss.
+
+    Call arguments:
+        y_true: ints, `[batch]`.
+        y_pred: logits, `[batch, K]`.
+
+    Raises:
+        ValueError: if `label_smoothing` is out of its range.
+
+    References:
+        - Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016.
+    """
+
+    def __init__(self, label_smoothing: float, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                f"Argument `label_smoothing` must be in [0, 1). Received: {label_smoothing!r}"
+            )
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        """Computes the loss of each row, `[batch]`."""
+        surprise = -ops.log_softmax(y_pred, axis=-1)  # [batch, K]
+        index = ops.cast(ops.reshape(y_true, (-1, 1)), "int32")  # [batch, 1]
+        of_label = ops.squeeze(ops.take_along_axis(surprise, index, axis=-1), axis=-1)
+        of_all = ops.mean(surprise, axis=-1)
+        return (1 - self.label_smoothing) * of_label + self.label_smoothing * of_all
+
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class MicroF1(keras.metrics.F1Score):
+    """The F1 score over all decisions of a multi-label model, from logits.
+
+    With the true positives, false positives and false negatives of all rows and labels counted
+    together, a label being given where its probability is above 1/2:
+
+        F1 = 2 TP / (2 TP + FP + FN)
+
+    It is `keras.metrics.F1Score(average="micro", threshold=0.5)`, which takes probabilities.
+
+    Args:
+        name: default `"f1"`.
+        dtype: of a Keras metric.
+    """
+
+    def __init__(self, name: str = "f1", dtype=None):
+        super().__init__(average="micro", threshold=0.5, name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Counts a batch: multi-hot `[batch, labels]`, logits `[batch, labels]`."""
+        super().update_state(y_true, ops.sigmoid(y_pred), sample_weight)
+
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor."""
+        return {"name": self.name, "dtype": self.dtype}

@@ -1,0 +1,420 @@
+"""A Keras model whose `fit`, `evaluate` and `predict` take strings, and give names of labels."""
+
+import itertools
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from textlstm.data import BucketedBatches, EncodedCorpus, Example
+from textlstm.errors import InputError
+from textlstm.tasks.class_weights import read_class_weight, weights_of_rows
+from textlstm.tasks.labels import LabelSets, SingleLabels
+from textlstm.tasks.losses import MicroF1, SmoothedSparseCategoricalCrossentropy
+from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
+from textlstm.tasks.training_state import TrainingState
+from textlstm.tasks.weight_average import WeightAverage
+
+
+class StringClassifier(keras.Model):
+    """What a classifier of strings does whatever its layers are: from strings to ids, and training.
+
+    A subclass has the layers: it writes `call`, from token ids `[batch, time]` to logits
+    `[batch, labels]`, and `renew_last_layer`; and it sets the attributes.
+
+    Attributes:
+        tokenizer: a `SentencePieceTokenizer`.
+        labels: the names of the labels, in the order of the logits.
+        multi_label: whether a text may have any number of the labels.
+        max_tokens: longer texts are cut to so many tokens.
+    """
+
+    def renew_last_layer(self) -> None:
+        """Puts a new layer, with new weights, in the place of the last one, for `labels`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `renew_last_layer`.")
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        metrics="auto",
+        *,
+        label_smoothing: float = 0.0,
+        **kwargs,
+    ):
+        """Configures the training, as `keras.Model.compile`.
+
+        Args:
+            optimizer: default Adam with learning rate 1e-3 and gradients clipped to norm 1.
+            loss: default the cross-entropy of the labels, from logits; with `multi_label` the
+                binary one of each label.
+            metrics: default the accuracy; with `multi_label` the F1 score over all labels (`f1`).
+            label_smoothing: share of the default loss that asks for all labels alike, in [0, 1);
+                default 0 (Szegedy et al., 2016).
+            **kwargs: the other arguments of `keras.Model.compile`.
+
+        Raises:
+            InputError: if `label_smoothing` is out of its range, or given beside a `loss`.
+        """
+        if not 0 <= label_smoothing < 1:
+            raise InputError(f"label_smoothing must be in [0, 1); got {label_smoothing!r}")
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
+        if isinstance(loss, str) and loss == "auto":
+            loss = self._default_loss(label_smoothing)
+        elif label_smoothing:
+            raise InputError("label_smoothing is of the default loss; give it or a loss of yours")
+        if isinstance(metrics, str) and metrics == "auto":
+            accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+            metrics = [MicroF1() if self.multi_label else accuracy]
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def _default_loss(self, label_smoothing: float) -> keras.losses.Loss:
+        if self.multi_label:
+            return keras.losses.BinaryCrossentropy(
+                from_logits=True, label_smoothing=label_smoothing
+            )
+        if label_smoothing:
+            return SmoothedSparseCategoricalCrossentropy(label_smoothing)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def get_compile_config(self) -> dict:
+        """Returns what `compile` was given, and whether the optimizer has state to be loaded."""
+        return {**super().get_compile_config(), "optimizer_has_state": self.optimizer.built}
+
+    def compile_from_config(self, config: dict):
+        """Compiles as `get_compile_config` recorded: a loaded model trains on as it did before."""
+        config = dict(config)
+        optimizer_has_state = config.pop("optimizer_has_state")
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if optimizer_has_state:
+            self.optimizer.build(self.trainable_variables)
+
+    @property
+    def _label_kind(self) -> SingleLabels | LabelSets:
+        return LabelSets() if self.multi_label else SingleLabels()
+
+    # === Strings in ===
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *,
+        batch_size: int = 64,
+        max_batch_tokens: int | None = None,
+        subword_sampling: float | None = None,
+        epochs: int = 10,
+        validation_split: float = 0.1,
+        validation_data=None,
+        early_stopping: int | None = 2,
+        average_weights: float | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_minutes: float = 10.0,
+        shuffle: bool = True,
+        seed: int = 0,
+        sample_weight=None,
+        class_weight=None,
+        callbacks=None,
+        **kwargs,
+    ):
+        """Trains on texts and labels, as `keras.Model.fit`.
+
+        With texts, a slice of them is held out for validation, chosen by the texts themselves
+        (equal texts stay together), and the training stops when the loss on it no longer falls; the
+        best weights are kept.
+
+        If the labels are others than the model's, the model gets a new last layer for them, with
+        new weights, keeps the rest, and says so.
+
+        Args:
+            x: texts (a list, array or series of `str` or UTF-8 `bytes`), an `EncodedCorpus`,
+                `BucketedBatches`, or a batched `tf.data.Dataset` of `(texts, labels)`.
+            y: with texts: their labels, names or numbers (positions in `labels`). With
+                `multi_label`: for each text a tuple of them; or an array of zeros and ones,
+                `[rows, labels]`.
+            batch_size: rows in a batch; default 64. This and the next two only for texts and
+                corpora.
+            max_batch_tokens: the most tokens in a batch, padding included, so that long texts come
+                in smaller batches; default no limit.
+            subword_sampling: train in every epoch on other pieces of the same texts, drawn with
+                this `alpha` of `SentencePieceTokenizer.resample`; default none.
+            epochs: the most passes over the data; default 10.
+            validation_split: share of texts held out when there is no `validation_data`; default
+                0.1, 0 for none. Only for texts.
+            validation_data: `(texts, labels)`, or anything that `x` may be.
+            early_stopping: number of epochs without a better validation loss after which to stop
+                and go back to the best weights; default 2, `None` for never. Without validation
+                data it has no effect.
+            average_weights: decay, such as 0.999, of a moving average of the weights, which the
+                model is validated with and holds at the end (`WeightAverage`); default none.
+            checkpoint: a folder in which the state of the training is kept. If it holds one
+                already, the training goes on from there; call with the same data and arguments.
+                Default: none is kept.
+            checkpoint_minutes: the state is kept after each epoch, and within an epoch every so
+                many minutes (not for a `tf.data.Dataset`); default 10. An epoch that was cut off
+                goes on where it was, and its figures are of its rest alone.
+            shuffle: whether each epoch takes the rows in a new order.
+            seed: of that order.
+            sample_weight: with texts: a weight for each.
+            class_weight: a dict from labels, names or numbers, to weights; or `"balanced"`, which
+                gives every class the same share of the loss. Not with `multi_label`.
+            callbacks: Keras callbacks.
+            **kwargs: the other arguments of `keras.Model.fit` (`verbose`, `initial_epoch`,
+                `steps_per_epoch`, …).
+
+        Returns:
+            The `History` of `keras.Model.fit`.
+
+        Raises:
+            InputError: if texts and labels do not go together, or an argument is out of its range.
+        """
+        weights = None
+        if holds_texts(x):
+            x = checked_texts(x)
+            y = self._label_kind.read(y, len(x))
+            if sample_weight is not None:
+                weights = np.asarray(sample_weight, "float32")
+            self.adopt_labels(self._label_kind.names_in(y, self.labels))
+            if validation_data is None and validation_split:
+                held = held_out(x, validation_split, seed)  # bool [rows]
+                if held.any():
+                    validation_data = self.encode(pick(x, held), y[held])
+                    x, y = pick(x, ~held), y[~held]
+                    weights = None if weights is None else weights[~held]
+            x = self.encode(x, y)
+        elif isinstance(x, EncodedCorpus):
+            self.adopt_labels(x.label_names)
+        if class_weight is not None:
+            class_weight = self._class_weight(class_weight, x)
+            if weights is not None:  # Keras takes one of the two only
+                weights = weights * weights_of_rows(class_weight, x.labels)
+                class_weight = None
+        x = self._batches(
+            x,
+            batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            sample_weights=weights,
+            max_batch_tokens=max_batch_tokens,
+            sample=self._sampler(subword_sampling),
+        )
+        if validation_data is not None:
+            validation_data = self._evaluation_batches(validation_data, batch_size)
+
+        # The average comes first: whatever else looks at the weights is to see it.
+        average = None if average_weights is None else WeightAverage(average_weights)
+        stopping = None
+        callbacks = [*([average] if average else []), *(callbacks or [])]
+        if validation_data is not None:
+            given = [c for c in callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
+            if given:
+                stopping = given[0]
+            elif early_stopping is not None:
+                stopping = keras.callbacks.EarlyStopping(
+                    monitor="val_loss", patience=early_stopping, restore_best_weights=True
+                )
+                callbacks.append(stopping)
+        training = nullcontext()
+        if checkpoint is not None:
+            state = TrainingState(
+                checkpoint, self, x, minutes=checkpoint_minutes, stopping=stopping, average=average
+            )
+            kwargs["initial_epoch"] = state.restore()
+            callbacks.append(state)
+            training = state.training()
+        # BucketedBatches shuffles by itself, each epoch by a number of its own.
+        with training:
+            return super().fit(
+                x,
+                epochs=epochs,
+                validation_data=validation_data,
+                callbacks=callbacks,
+                class_weight=class_weight,
+                shuffle=False,
+                **kwargs,
+            )
+
+    def evaluate(self, x=None, y=None, *, batch_size: int = 256, sample_weight=None, **kwargs):
+        """Computes loss and metrics, as `keras.Model.evaluate`.
+
+        Args:
+            x: as in `fit`.
+            y: as in `fit`.
+            batch_size: rows in a batch; default 256.
+            sample_weight: with texts: a weight for each.
+            **kwargs: the other arguments of `keras.Model.evaluate`.
+
+        Returns:
+            The loss and metrics, as a list or (`return_dict=True`) by name.
+        """
+        data = (x, y, sample_weight) if holds_texts(x) else x
+        return super().evaluate(self._evaluation_batches(data, batch_size), **kwargs)
+
+    def predict(self, x, *, batch_size: int = 256, **kwargs) -> np.ndarray:
+        """Computes the probability of every label.
+
+        Args:
+            x: texts, or anything else that `fit` takes.
+            batch_size: rows in a batch; default 256.
+            **kwargs: the other arguments of `keras.Model.predict`.
+
+        Returns:
+            float32 `[rows, labels]`, in the order of the rows. Those of a row sum to 1; with
+            `multi_label` each stands for itself.
+        """
+        if holds_texts(x):
+            x = checked_texts(x)
+            if not x:
+                return np.zeros((0, len(self.labels)), "float32")
+            x = self.encode(x)
+        if isinstance(x, EncodedCorpus):
+            x = self._batches(x, batch_size, shuffle=False, with_labels=False)
+        order = x.order if isinstance(x, BucketedBatches) else None
+        logits = super().predict(self._batches(x, batch_size), **kwargs)
+        probabilities = np.asarray(self.to_probabilities(logits), "float32")
+        if order is not None:  # back from the order of the batches
+            in_place = np.empty_like(probabilities)
+            in_place[order] = probabilities
+            return in_place
+        return probabilities
+
+    def classify(self, texts, threshold: float = 0.5) -> list:
+        """Says which label, or labels, each text has.
+
+        Args:
+            texts: as in `predict`.
+            threshold: with `multi_label`: the least probability of a label that is given; default
+                0.5.
+
+        Returns:
+            The name of the most probable label of each text; with `multi_label` a tuple of names,
+            which may be empty.
+        """
+        probabilities = self.predict(texts, verbose=0)
+        if not self.multi_label:
+            return [self.labels[index] for index in probabilities.argmax(axis=-1)]
+        return [
+            tuple(label for label, p in zip(self.labels, row) if p >= threshold)
+            for row in probabilities
+        ]
+
+    def to_probabilities(self, logits):
+        """Turns what `call` returns into probabilities, `[batch, labels]`."""
+        return keras.ops.sigmoid(logits) if self.multi_label else keras.ops.softmax(logits)
+
+    def encode(self, texts, labels=None, **options) -> EncodedCorpus:
+        """Encodes texts once, to be fitted, evaluated or predicted many times.
+
+        Args:
+            texts: an iterable of texts, or of `textlstm.data.Example`s, which bring their labels.
+            labels: with texts: their labels, as in `fit`; default none.
+            **options: `folder` and others of `EncodedCorpus.build`.
+
+        Returns:
+            The corpus, its rows cut to `max_tokens`.
+
+        Raises:
+            InputError: if a label is not among the model's.
+        """
+        texts = iter(texts)
+        first = next(texts, None)
+        names = self.labels if isinstance(first, Example) else None
+        texts = () if first is None else itertools.chain([first], texts)
+        corpus = EncodedCorpus.build(
+            texts, self.tokenizer, labels=names, max_tokens=self.max_tokens, **options
+        )
+        if labels is not None:
+            labels = self._label_kind.read(labels, len(corpus))
+            corpus.labels = self._label_kind.to_targets(labels, self.labels)
+            corpus.label_names = self.labels
+        return corpus
+
+    def _batches(self, x, batch_size, shuffle=False, **options):
+        """Turns whatever `fit` takes, texts excepted, into batches of ids."""
+        if isinstance(x, EncodedCorpus):
+            x = self._with_own_labels(x)
+            pad_id = self.tokenizer.pad_id
+            try:
+                return BucketedBatches(x, batch_size, pad_id=pad_id, shuffle=shuffle, **options)
+            except ValueError as error:
+                raise InputError(str(error)) from error
+        if hasattr(x, "element_spec"):  # a tf.data.Dataset
+            from textlstm.tasks.tf_datasets import encode_dataset
+
+            return encode_dataset(x, self)
+        return x
+
+    def _sampler(self, alpha: float | None):
+        """Returns what draws the pieces of each batch anew, or `None`."""
+        if alpha is None:
+            return None
+        return lambda rows, seed: self.tokenizer.resample(rows, alpha=alpha, seed=seed)
+
+    def _with_own_labels(self, corpus: EncodedCorpus) -> EncodedCorpus:
+        """Returns the corpus with its labels in the order of the model's."""
+        if corpus.labels is None:
+            return corpus
+        if corpus.multi_label != self.multi_label:
+            raise InputError(
+                "the rows of the corpus have several labels each, and the model gives one; make it "
+                "with multi_label=True"
+                if corpus.multi_label
+                else "the rows of the corpus have one label each; a multi-label model takes tuples"
+            )
+        if corpus.label_names == self.labels:
+            return corpus
+        targets = self._label_kind.translate(corpus.labels, corpus.label_names, self.labels)
+        corpus = corpus.subset(np.arange(len(corpus)))
+        corpus.labels, corpus.label_names = targets, self.labels
+        return corpus
+
+    def _class_weight(self, class_weight, x) -> dict[int, float]:
+        """Turns `class_weight` into weights by number, counting the labels of `x` if need be."""
+        if self.multi_label:
+            raise InputError(
+                "class_weight weighs rows by their one label, which a multi-label row does not "
+                "have; leave it out, or give sample_weight"
+            )
+        corpus = x.corpus if isinstance(x, BucketedBatches) else x
+        numbers = None
+        if isinstance(corpus, EncodedCorpus):
+            numbers = self._with_own_labels(corpus).labels
+        return read_class_weight(class_weight, self.labels, numbers)
+
+    def _evaluation_batches(self, data, batch_size):
+        """Turns validation data into batches: `(texts, labels[, weights])` or what `fit` takes."""
+        weights = None
+        if isinstance(data, (tuple, list)):
+            texts, labels, *rest = data
+            texts = checked_texts(texts)
+            weights = rest[0] if rest else None
+            data = self.encode(texts, self._label_kind.read(labels, len(texts)))
+        return self._batches(data, batch_size, sample_weights=weights)
+
+    def adopt_labels(self, labels: Sequence[str]) -> None:
+        """Gives the model a new last layer for `labels`, unless it knows them all.
+
+        Args:
+            labels: the names of the classes.
+
+        Raises:
+            InputError: if there is only one label, and the model does not know it.
+        """
+        labels = tuple(labels)
+        if set(labels) <= set(self.labels):
+            return
+        if len(labels) < 2:
+            raise InputError(
+                f"every row has the label {labels[0]!r}; a classifier needs at least two classes"
+            )
+        print(
+            f"New labels {', '.join(labels)} instead of {', '.join(self.labels)}: the last layer "
+            "begins anew, the layers below it keep what they have learned."
+        )
+        self.labels = labels
+        self.renew_last_layer()
+        # The optimizer holds state for the old weights, and the compiled steps use them.
+        self.compile_from_config(self.get_compile_config())

@@ -1,0 +1,100 @@
+"""The moving average of the weights over a training."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from textlstm.errors import InputError
+
+
+class WeightAverage(keras.callbacks.Callback):
+    """Keeps an exponential moving average of the weights, and gives the model to be judged by it.
+
+    After step t (from 0), with weights w:
+
+        m = min(decay, (1 + t) / (10 + t))
+        average ← m · average + (1 − m) · w                  average = w before the first step
+
+    The ratio grows with t, so that the average spans about the last tenth of the steps done until
+    it spans 1 / (1 − decay) of them: with a fixed 0.999 the weights at the start of a training of
+    1,000 steps would still make up 37 % of their average; so they make up nothing.
+
+    The steps train the raw weights. During validation, at the end of each epoch, and at the end of
+    the training the model holds the averages instead: early stopping, checkpoints and whatever
+    else looks at the weights then see what was validated. Keras's `use_ema` with `SwapEMAWeights`
+    averages with a fixed ratio, and leaves raw weights behind where a training stops early.
+
+    It must come first in the list of callbacks.
+
+    Args:
+        decay: the share of the average that stays at each step, in (0, 1), such as 0.999.
+
+    Raises:
+        InputError: if `decay` is out of its range.
+
+    References:
+        - Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, SIAM Journal
+          on Control and Optimization 30(4), 1992.
+    """
+
+    def __init__(self, decay: float):
+        super().__init__()
+        if not 0 < decay < 1:
+            raise InputError(f"average_weights is a decay, in (0, 1), such as 0.999; got {decay!r}")
+        self.decay = decay
+        self.steps = 0
+        self.model_is_average = False
+        # The averages while the model holds the raw weights, and the other way round.
+        self._others: list[keras.Variable] | None = None
+
+    def get_state(self) -> list[np.ndarray]:
+        """Returns the set of weights that the model does not hold at the moment, float32."""
+        return [np.array(ops.convert_to_numpy(other)) for other in self._others]
+
+    def set_state(self, others, steps: int, model_is_average: bool) -> None:
+        """Goes on from what `get_state`, `steps` and `model_is_average` were."""
+        # float32 whatever the weights are: in bfloat16 an average of 0.999 would never move.
+        self._others = [keras.Variable(other, dtype="float32", trainable=False) for other in others]
+        self.steps = steps
+        self.model_is_average = model_is_average
+
+    def on_train_begin(self, logs=None):
+        """Begins with the weights as they are, unless it was told how to go on."""
+        if self._others is None:
+            weights = self.model.trainable_variables
+            self.set_state([np.array(ops.convert_to_numpy(w)) for w in weights], 0, False)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Gives the model its raw weights back."""
+        self._give_model(average=False)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the averages towards the weights."""
+        if not logs:  # a batch that a training which goes on passes over
+            return
+        step = (1 + self.steps) / (10 + self.steps)
+        share = 1 - min(self.decay, step)
+        for weight, average in zip(self.model.trainable_variables, self._others):
+            average.assign(average + share * (ops.cast(weight, "float32") - average))
+        self.steps += 1
+
+    def on_test_begin(self, logs=None):
+        """Gives the model the averages, to be validated."""
+        self._give_model(average=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Leaves the averages in the model until the next epoch begins, if one does."""
+        self._give_model(average=True)
+
+    def on_train_end(self, logs=None):
+        """Leaves the averages in the model for good: another training begins with them."""
+        self._others, self.steps, self.model_is_average = None, 0, False
+
+    def _give_model(self, average: bool) -> None:
+        if self.model_is_average == average:
+            return
+        for weight, other in zip(self.model.trainable_variables, self._others):
+            kept = np.array(ops.convert_to_numpy(weight))  # a copy, also on torch
+            weight.assign(ops.cast(other, weight.dtype))
+            other.assign(kept)
+        self.model_is_average = average
