@@ -102,6 +102,7 @@ def test_only_the_words_asked_for_are_kept(write):
         ("a 1 2\nb 1 x2\n", r"vectors.txt:2: number 2 of 2 is 'x2', expected a finite number"),
         ("a 1 2\nb nan 1\n", r"vectors.txt:2: number 1 of 2 is 'nan'"),
         ("a 1 2\nb 1 -inf\n", r"vectors.txt:2: number 2 of 2 is '-inf'"),
+        ("a 1 2\nb 1e40 1\n", r"vectors.txt:2: number 1 of 2 is '1e40'"),
         ("3 2\na 1 2\nb 1 2\n", r"ends after 2 of the 3 words"),
         (b"a 1 2\n\xff 1 2\n", r"vectors.txt:2: byte 0xFF"),
     ],

@@ -190,7 +190,8 @@ class _Reader:
 def _finite(fields: list[bytes]) -> np.ndarray | None:
     """Returns the numbers as float32, or `None` if one of them is no finite number."""
     try:
-        vector = np.array(fields, np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            vector = np.array(fields, np.float32)
     except ValueError:
         return None
     return vector if np.isfinite(vector).all() else None
