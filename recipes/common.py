@@ -126,6 +126,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """Reads an integer of 0 or more from the command line."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
+    return int(text)
+
+
 def share(text: str) -> float:
     """Reads a number from 0 to below 1 from the command line."""
     if not 0 <= _number(text) < 1:

@@ -24,7 +24,18 @@ import sys
 import time
 from pathlib import Path
 
-from common import MODELS, RunFolder, above_zero, add_shared_flags, keras, positive, run, share, tf
+from common import (
+    MODELS,
+    RunFolder,
+    above_zero,
+    add_shared_flags,
+    keras,
+    positive,
+    run,
+    share,
+    tf,
+    whole,
+)
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -42,8 +53,10 @@ SHAPE = {
     "embedding_dim": 128,
     "convolution": 0,
     "convolution_pool": 1,
+    "convolution_filters": None,
     "pooling": "concat",
     "dropout": 0.5,
+    "token_dropout": 0.2,
     "max_tokens": 512,
     "dtype": "float32",
 }
@@ -168,26 +181,43 @@ def read_flags() -> argparse.Namespace:
         metavar="FILE",
         help="word vectors (word2vec, fastText, GloVe, as text) to begin the embedding with",
     )
-    add("--embedding-dim", type=positive, help="size of the token vectors; default 128")
+    add(
+        "--embedding-dim",
+        type=positive,
+        help=f"size of the token vectors; default {SHAPE['embedding_dim']}",
+    )
     add(
         "--convolution",
-        type=positive,
+        type=whole,
         metavar="WIDTH",
-        help="let a convolution of so many tokens stand before the recurrent layer; default none",
+        help="let a convolution of so many tokens stand before the recurrent layer; default "
+        f"{SHAPE['convolution'] or '0, none'}",
     )
     add(
         "--convolution-pool",
         type=positive,
         metavar="STEPS",
-        help="steps of the convolution that become one; default 1",
+        help=f"steps of the convolution that become one; default {SHAPE['convolution_pool']}",
+    )
+    add(
+        "--convolution-filters",
+        type=positive,
+        metavar="NUMBER",
+        help="size of the vectors that the convolution gives; default "
+        f"{SHAPE['convolution_filters'] or 'that of the token vectors'}",
     )
     add(
         "--pooling",
         choices=["concat", "last", "mean", "max", "attention"],
-        help="over the tokens; default concat: last, mean and max side by side",
+        help=f"over the tokens (concat: last, mean and max); default {SHAPE['pooling']}",
     )
-    add("--max-tokens", type=positive, help="longer texts are cut to so many; default 512")
-    add("--dropout", type=share, help="of features; default 0.5")
+    add(
+        "--max-tokens",
+        type=positive,
+        help=f"longer texts are cut to so many; default {SHAPE['max_tokens']}",
+    )
+    add("--dropout", type=share, help=f"of features; default {SHAPE['dropout']}")
+    add("--token-dropout", type=share, help=f"of tokens; default {SHAPE['token_dropout']}")
     add(
         "--class-weight",
         choices=["balanced"],
@@ -208,10 +238,13 @@ def read_flags() -> argparse.Namespace:
             f"{', '.join(fixed)}: the shape of the model in --init {flags.init} cannot be changed; "
             "leave the flags out, or leave out --init"
         )
-    if flags.convolution_pool and not flags.convolution:
-        raise textlstm.InputError(
-            "--convolution-pool: there is no convolution; give --convolution WIDTH too"
-        )
+    width = SHAPE["convolution"] if flags.convolution is None else flags.convolution
+    for flag in ("convolution_pool", "convolution_filters"):
+        if getattr(flags, flag) is not None and not width:
+            name = flag.replace("_", "-")
+            raise textlstm.InputError(
+                f"--{name}: there is no convolution; give --convolution WIDTH too"
+            )
     return flags
 
 

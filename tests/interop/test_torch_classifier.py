@@ -110,6 +110,22 @@ def test_a_row_for_the_padding_is_added_and_changes_no_answer(tmp_path):
     np.testing.assert_allclose(model.predict(TEXTS, verbose=0), expected, atol=1e-5)
 
 
+def test_rows_for_marks_that_are_not_read_are_added(tmp_path):
+    proto = sentencepiece.sentencepiece_model_pb2.ModelProto.FromString(ARRAYS["model"].tobytes())
+    del proto.pieces[3], proto.pieces[2], proto.pieces[0]  # end, begin, padding
+    for name, number in (("pad_id", -1), ("unk_id", 0), ("bos_id", -1), ("eos_id", -1)):
+        setattr(proto.trainer_spec, name, number)
+    path = tmp_path / "letters.model"
+    path.write_bytes(proto.SerializeToString())
+    rows = np.arange(30, dtype="float32").reshape(10, 3)
+    weights = changed(embed__weight=rows)
+    model = classifier_from_torch(weights, path, LABELS, pooling="mean", end_mark=False)
+    assert {model.tokenizer.end_id, model.tokenizer.pad_id} == {10, 11}
+    np.testing.assert_array_equal(model.embedding.get_weights()[0], [*rows, [0] * 3, [0] * 3])
+    with pytest.raises(InputError, match="no trained row for the end mark"):
+        classifier_from_torch(weights, path, LABELS, pooling="mean")
+
+
 def changed(name="gru-mean", drop=(), **tensors):
     weights = {key: value for key, value in state_dict(name).items() if key not in drop}
     return weights | {key.replace("__", "."): value for key, value in tensors.items()}
@@ -134,7 +150,8 @@ NO_END["embed.weight"][3] = 0
         (changed(out__bias=np.zeros(2)), {}, "out.bias has the shape"),
         (changed(embed__weight=np.ones((12, 3))), {}, "12 rows and the tokenizer 13 ids"),
         (changed(embed__weight=np.ones((13, 5))), {}, "one embedding"),
-        (NO_END, {}, "no trained row for the end mark"),
+        (NO_END, {}, "no trained row for the end mark.*end_mark=False"),
+        (changed(embed__weight=np.ones((14, 3))), {"end_mark": False}, "14 rows and the tokenizer"),
     ],
 )
 def test_errors_say_what_is_wrong(model_file, weights, options, message):
@@ -169,3 +186,34 @@ def test_gives_what_torch_gives(tokenizer, reviews, kind, pooling):
         expected = torch.softmax(module(*ids), dim=-1).numpy()
     model = classifier_from_torch(module, tokenizer, ["no", "yes"], pooling=pooling)
     np.testing.assert_allclose(model.predict(texts, verbose=0), expected, atol=1e-5)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat"])
+def test_gives_what_torch_gives_without_the_end_mark(tokenizer, reviews, tmp_path, pooling):
+    torch = pytest.importorskip("torch", reason="torch is not installed (extra: bench)")
+    from golden.make_torch_classifier import Classifier, padded
+
+    torch.manual_seed(1)
+    module = Classifier(
+        torch.nn.LSTM, tokenizer.vocabulary_size, 2, pooling, dim=16, units=12, bidirectional=True
+    )
+    texts, longest = [*reviews[0][:20], "short"], 9  # pieces that the classifier of torch reads
+    rows = [ids[:longest] for ids in tokenizer.encode(texts, add_end=False)]
+    assert min(map(len, rows)) < longest == max(map(len, rows))
+    with torch.no_grad():
+        expected = torch.softmax(module(*padded(rows, tokenizer.pad_id)), dim=-1).numpy()
+    version = export_torch_classifier(
+        module,
+        tokenizer,
+        ["no", "yes"],
+        tmp_path / "mine",
+        pooling=pooling,
+        max_tokens=longest,
+        end_mark=False,
+    )
+    served = tf.saved_model.load(str(version)).signatures["serving_default"]
+    answer = served(text=tf.constant(texts))["probabilities"]
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    loaded = textlstm.load(version)
+    np.testing.assert_allclose(loaded.predict(texts, verbose=0), expected, atol=1e-5)

@@ -129,7 +129,11 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path):
         (["--data", "TABLE", "--dtype", "float8"], "invalid choice: 'float8'"),
         (["--data", "TABLE", "--class-weight", "2"], "invalid choice: '2'"),
         (["--data", "TABLE", "--normalization", "lower"], "invalid choice: 'lower'"),
-        (["--data", "TABLE", "--convolution-pool", "2"], "give --convolution WIDTH too"),
+        (["--data", "TABLE", "--convolution", "-3"], "must be a whole number, got '-3'"),
+        (
+            ["--data", "TABLE", "--convolution", "0", "--convolution-pool", "2"],
+            "--convolution-pool: there is no convolution; give --convolution WIDTH too",
+        ),
         (["--data", "TABLE", "--vectors", "no.vec", *SMALL], "no.vec"),
         (["--data", "TABLE", "--vectors", "short.vec", *SMALL], "short.vec"),
         (["--data", "TABLE", "--vectors", "two.vec", *SMALL], "embedding_dim=2"),
@@ -178,13 +182,14 @@ def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypat
     flags = "--data cups.tsv pots.tsv --no-header --text-column 0 --label-column 1"
     flags += " --label-separator | --deduplicate --remove-leaks --normalization nmt_nfkc_cf"
     flags += " --vectors two.vec --embedding-dim 2 --units 4 --convolution 3 --convolution-pool 2"
+    flags += " --convolution-filters 6 --token-dropout 0.1"
     flags += " --dtype mixed_bfloat16 --average 0.9 --warmup 0.1 --label-smoothing 0.1"
     flags += " --max-batch-tokens 400 --subword-sampling 0.2 --batch-size 16 --epochs 1"
     assert run_here(monkeypatch, *flags.split(), "--export", "model") == 0
     printed = capfd.readouterr().out
     for words in (
         "of which a text may have any number",
-        "over a convolution of width 3, pooled by 2",
+        "over a convolution of width 3 and 6 filters, pooled by 2",
         "vectors for ",
         "Micro F1, test, ",
         "Micro F1, test, cups, ",

@@ -29,7 +29,8 @@ def test_learns_what_is_easy(make_classifier):
         {"cell": LSTMCell(5, use_bias=False), "pooling": "attention"},
         {"pooling": "max", "dropout": 0.0, "dtype": "mixed_bfloat16"},
         {"convolution": 3, "convolution_pool": 4, "dtype": "mixed_float16"},
-        {"num_layers": 2, "residual": True, "convolution": 2},
+        {"num_layers": 2, "residual": True, "convolution": 2, "convolution_filters": 16},
+        {"read_end_mark": False, "pooling": "last"},
     ],
 )
 def test_every_shape_trains_predicts_and_saves(make_classifier, reviews, tmp_path, options):
@@ -320,6 +321,32 @@ def test_a_front_that_pools_gives_a_row_the_same_in_any_batch(make_classifier, r
         np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
 
 
+@pytest.mark.parametrize("front", [{}, {"convolution": 3, "convolution_pool": 2}])
+@pytest.mark.parametrize("pooling", ["concat", "attention"])
+def test_an_end_mark_that_is_not_read_changes_nothing(make_classifier, front, pooling):
+    model = make_classifier(read_end_mark=False, pooling=pooling, **front)
+    end = model.tokenizer.end_id
+    without = model(np.array([[20, 30, 40]]))
+    np.testing.assert_allclose(model(np.array([[20, 30, 40, end]])), without, atol=1e-6)
+    assert np.abs(model(np.array([[20, 30, 40, 50]])) - without).max() > 1e-4
+    reads = make_classifier(pooling=pooling, **front)
+    difference = reads(np.array([[20, 30, 40, end]])) - reads(np.array([[20, 30, 40]]))
+    assert np.abs(difference).max() > 1e-4
+    # An empty text is all padding then: states and pooled vectors are zeros, the rest is the bias.
+    assert model.tokenizer.encode("").tolist() == [end]
+    np.testing.assert_allclose(model.predict([""], verbose=0), [[0.5, 0.5]], atol=1e-6)
+
+
+def test_dropout_reaches_what_the_convolution_gives(make_classifier):
+    model = make_classifier(convolution=3, convolution_filters=50, dropout=0.5)
+    seen = []
+    model.recurrent.call = lambda vectors, **_: seen.append(np.array(vectors)) or vectors
+    model.front.convolution.bias.assign(np.ones(50))  # so that no filter is zero by itself
+    model.pooling.pool = lambda sequence, mask: keras.ops.zeros((1, 48))
+    model(np.full((1, 40), 20), training=True)
+    assert 0.4 < (seen[0] == 0).mean() < 0.6
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -334,7 +361,7 @@ def test_a_front_that_pools_gives_a_row_the_same_in_any_batch(make_classifier, r
         ),
         (
             {"convolution": 5, "convolution_pool": 2},
-            "over a convolution of width 5, pooled by 2, over 700 SentencePiece tokens",
+            "over a convolution of width 5 and 8 filters, pooled by 2, over 700 SentencePiece",
         ),
         ({"multi_label": True}, "`negative`, `positive`, of which a text may have any number: a"),
     ],

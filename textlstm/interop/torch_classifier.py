@@ -22,6 +22,7 @@ def classifier_from_torch(
     *,
     pooling: str = "last",
     max_tokens: int = 512,
+    end_mark: bool = True,
     embedding: str | None = None,
     recurrent: str | None = None,
     head: str | None = None,
@@ -32,9 +33,9 @@ def classifier_from_torch(
 
         ids → Embedding → LSTM, GRU or RNN → pooling → Linear → logits, one for each label
 
-    trained on the ids that the tokenizer gives: **with the end mark behind every text**
-    (`add_eos=True` of SentencePiece), and with the padding left out of the recurrence (packed
-    sequences) and of the pooling. That cannot be read from the weights.
+    trained on the ids that SentencePiece gives, with the padding left out of the recurrence (packed
+    sequences) and of the pooling. Whether those ids had the end mark behind every text
+    (`add_eos=True`) cannot be read from the weights: say it with `end_mark`.
 
     Args:
         weights: the module, its `state_dict` (tensors or NumPy arrays), or the path of a
@@ -45,14 +46,18 @@ def classifier_from_torch(
             final hidden state of the top layer, forward and backward side by side; `"mean"` or
             `"max"` of the outputs over the real tokens; `"concat"`: last, mean and max side by
             side.
-        max_tokens: longer texts are cut to so many tokens; default 512.
+        max_tokens: longer texts are cut to so many of the ids that the weights were trained on;
+            default 512.
+        end_mark: whether the weights were trained with the end mark behind every text; default
+            `True`. `False` is for the ids of `SentencePieceProcessor.encode(text)` as it is.
         embedding: name of the `torch.nn.Embedding` among the weights; default: found by its shape.
         recurrent: name of the recurrent module; default: the only one.
         head: name of the `torch.nn.Linear`; default: found by its shape.
 
     Returns:
-        The classifier; it can be fitted further. An embedding without a row for the padding of the
-        tokenizer gets one of zeros, which no answer depends on.
+        The classifier; it can be fitted further. An embedding without rows for the marks that the
+        tokenizer adds behind the pieces of its model (the padding, and the end mark where it is not
+        read) gets them, of zeros, which no answer depends on.
 
     Raises:
         InputError: if the weights are not those of such a classifier, or do not fit the tokenizer
@@ -103,9 +108,11 @@ def classifier_from_torch(
         bidirectional=layer.bidirectional,
         embedding_dim=features,
         pooling=pooling,
-        max_tokens=max_tokens,
+        # Every row of ours holds the end mark, be it read or not.
+        max_tokens=max_tokens + (not end_mark),
+        read_end_mark=end_mark,
     )
-    rows = _rows_for(tokenizer, tensors[f"{embedding}.weight"], embedding)
+    rows = _rows_for(tokenizer, tensors[f"{embedding}.weight"], embedding, end_mark)
     model.embedding.set_weights([rows])
     model.recurrent.set_weights(layer.get_weights())
     bias = tensors.get(f"{head}.bias", np.zeros(len(labels), "float32"))
@@ -132,7 +139,7 @@ def export_torch_classifier(
         folder: `models/NAME`.
         scores: as in `textlstm.export`.
         about: as in `textlstm.export`.
-        **options: `pooling`, `max_tokens`, `embedding`, `recurrent`, `head`, as in
+        **options: `pooling`, `max_tokens`, `end_mark`, `embedding`, `recurrent`, `head`, as in
             `classifier_from_torch`.
 
     Returns:
@@ -208,23 +215,25 @@ def _find_ends(others, features, head_shape, embedding, head, pooling) -> tuple[
     return embedding, head
 
 
-def _rows_for(tokenizer: SentencePieceTokenizer, rows: np.ndarray, name: str) -> np.ndarray:
+def _rows_for(
+    tokenizer: SentencePieceTokenizer, rows: np.ndarray, name: str, end_mark: bool
+) -> np.ndarray:
     """Returns the embedding with a row for each id of the tokenizer."""
     end_id, pad_id, size = tokenizer.end_id, tokenizer.pad_id, tokenizer.vocabulary_size
     counts = (
         f"{name}.weight has {len(rows)} rows and the tokenizer {size} ids (end mark {end_id}, "
         f"padding {pad_id})"
     )
-    if end_id >= len(rows) or not rows[end_id].any():
+    if end_mark and (end_id >= len(rows) or not rows[end_id].any()):
         raise InputError(
-            f"{counts}, and there is no trained row for the end mark, which the tokenizer puts "
-            "behind every text; train the weights on ids with it"
+            f"{counts}, and there is no trained row for the end mark; if the weights were trained "
+            "without one behind every text, say end_mark=False"
         )
-    if len(rows) == size - 1 and pad_id == size - 1:
-        return np.concatenate([rows, np.zeros_like(rows[:1])])
-    if len(rows) != size:
+    never_read = {pad_id} if end_mark else {pad_id, end_id}
+    missing = range(len(rows), size)
+    if len(rows) > size or not never_read.issuperset(missing):
         raise InputError(f"{counts}; give the model file that the weights were trained with")
-    return rows
+    return np.concatenate([rows, np.zeros((len(missing), rows.shape[1]), rows.dtype)])
 
 
 def _named(given: str | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+from keras import ops
 
 from textlstm.cells import GRUCell, LSTMCell
 from textlstm.errors import InputError
@@ -52,13 +53,20 @@ class TextClassifier(StringClassifier):
             recurrent layer reads them (`ConvolutionFront`); default 0, none.
         convolution_pool: number of steps that the convolution makes one of; default 1. The
             recurrent layer then takes so many times fewer steps.
+        convolution_filters: size of the vectors that the convolution gives; default: `None`,
+            `embedding_dim`.
         pooling: `"concat"` (default: last, mean and max), `"last"`, `"mean"`, `"max"` or
             `"attention"`.
-        dropout: share of the embedding's features (the same at all tokens of a row), of the outputs
-            between layers, and of the pooled vector set to zero in training; default 0.5.
+        dropout: share of the embedding's features (the same at all tokens of a row), of what the
+            convolution gives, of the outputs between layers, and of the pooled vector set to zero
+            in training; default 0.5.
         token_dropout: share of the tokens whose whole vector is set to zero in training, so that
             the model does not rest on single words; default 0.2.
-        max_tokens: longer texts are cut to so many tokens, here and in exports; default 512.
+        max_tokens: longer texts are cut to so many tokens, the end mark included, here and in
+            exports; default 512.
+        read_end_mark: whether the end mark behind every text is read like a token; default `True`.
+            `False` treats it as padding, for weights that were trained without it; an empty text is
+            then nothing but padding, and gets the answer of states and pooled vectors of zeros.
         **kwargs: `name` and `dtype` of a Keras model.
 
     Call arguments:
@@ -93,10 +101,12 @@ class TextClassifier(StringClassifier):
         embedding_dim: int = 128,
         convolution: int = 0,
         convolution_pool: int = 1,
+        convolution_filters: int | None = None,
         pooling: str = "concat",
         dropout: float = 0.5,
         token_dropout: float = 0.2,
         max_tokens: int = 512,
+        read_end_mark: bool = True,
         **kwargs,
     ):
         labels = check_names(labels)
@@ -125,9 +135,11 @@ class TextClassifier(StringClassifier):
             "embedding_dim": embedding_dim,
             "convolution": convolution,
             "convolution_pool": convolution_pool,
+            "convolution_filters": convolution_filters,
             "pooling": pooling,
             "dropout": dropout,
             "token_dropout": token_dropout,
+            "read_end_mark": read_end_mark,
         }
 
         # === Layers ===
@@ -147,8 +159,13 @@ class TextClassifier(StringClassifier):
         self.front = None
         if convolution:
             self.front = ConvolutionFront(
-                embedding_dim, convolution, convolution_pool, dtype=dtype, name="front"
+                convolution_filters or embedding_dim,
+                convolution,
+                convolution_pool,
+                dtype=dtype,
+                name="front",
             )
+            self.front_dropout = keras.layers.Dropout(dropout, dtype=dtype)
         self.recurrent = RNN(
             cell,
             num_layers=num_layers,
@@ -172,21 +189,26 @@ class TextClassifier(StringClassifier):
     def build(self, input_shape):
         """Creates the weights; what the constructor was given determines all shapes."""
         self.embedding.build(input_shape)
+        features = self.embedding.output_dim
         if self.front is not None:
-            self.front.build((None, None, self.embedding.output_dim))
-        self.recurrent.build((None, None, self.embedding.output_dim))
+            self.front.build((None, None, features))
+            features = self.front.filters
+        self.recurrent.build((None, None, features))
         self.pooling.build((None, None, self.recurrent.output_size))
         self.head.build((None, self.pooling.output_features(self.recurrent.output_size)))
 
     def call(self, ids, training=False):
         """Computes the logits, `[batch, labels]`, of token ids `[batch, time]`."""
         mask = self.embedding.compute_mask(ids)  # [batch, time]
+        if not self._options["read_end_mark"]:
+            mask = ops.logical_and(mask, ops.not_equal(ids, self.tokenizer.end_id))
         vectors = self.embedding(ids)  # [batch, time, embedding_dim]
         vectors = self.feature_dropout(vectors, training=training)
         vectors = self.token_dropout(vectors, training=training)
         if self.front is not None:
             shorter_mask = self.front.compute_mask(vectors, mask)  # [batch, steps]
-            vectors = self.front(vectors, mask=mask)  # [batch, steps, embedding_dim]
+            vectors = self.front(vectors, mask=mask)  # [batch, steps, convolution_filters]
+            vectors = self.front_dropout(vectors, training=training)
             mask = shorter_mask
         outputs = self.recurrent(vectors, mask=mask, training=training)
         pooled = self.pooling(outputs, mask=mask)
@@ -252,7 +274,8 @@ class TextClassifier(StringClassifier):
         front = ""
         if self.front is not None:
             pooled = f", pooled by {self.front.pool_size}" * (self.front.pool_size > 1)
-            front = f"a convolution of width {self.front.width}{pooled}, over "
+            filters = f" and {self.front.filters} filters"
+            front = f"a convolution of width {self.front.width}{filters}{pooled}, over "
         return (
             f"A text classifier for the labels {names}{several}: a {layers}{residual}{directions}"
             f"{type(cell).__name__.removesuffix('Cell')} of {units} units{variant} over {front}"
