@@ -19,6 +19,7 @@ A table of your own:
 
 import argparse
 import itertools
+import os
 import shlex
 import sys
 import time
@@ -136,7 +137,8 @@ def main() -> None:
             checkpoint=run_folder.state,
             seed=flags.seed,
         )
-        print(f"Trained in {time.monotonic() - started:.0f} s")
+        seconds = time.monotonic() - started
+        print(f"Trained in {seconds:.0f} s")
 
         # === Evaluate on what it never saw ===
         scores = evaluate(model, source, split)
@@ -145,6 +147,7 @@ def main() -> None:
         about = {
             "Data": f"{source.description}; {counts}.",
             "Command": f"`python {shlex.join(sys.argv)}`",
+            "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
         }
         version = textlstm.export(model, export, scores=scores, about=about)
         print(f"Exported to {version}; it answers:")

@@ -1,6 +1,8 @@
 """What the tests share: quiet, small TensorFlow, and one small trained classifier."""
 
 import os
+import subprocess
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -24,6 +26,30 @@ HARD_TEXTS = [
     "很好 good très bien ひどい".encode(),
     "ﬁne ½ Ａ \u0301\u0301".encode(),
 ]
+
+
+@pytest.fixture
+def run_under_jax(tmp_path):
+    """Runs a script in `tmp_path`, in a process with the JAX backend and without TensorFlow."""
+    pytest.importorskip("jax", reason="jax is not installed; it is one of the test requirements")
+    start = """
+import sys
+sys.modules["tensorflow"] = None  # importing it fails
+import keras
+assert keras.backend.backend() == "jax"
+"""
+
+    def run(script: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", start + script],
+            cwd=tmp_path,
+            env={**os.environ, "KERAS_BACKEND": "jax"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    return run
 
 
 @pytest.fixture(scope="session")
