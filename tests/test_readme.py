@@ -21,7 +21,7 @@ def test_the_cell_of_ones_own_works():
 
 def test_training_works_as_shown(reviews, tmp_path, monkeypatch):
     (block,) = [b for b in re.findall(r"```python\n(.*?)```", README, re.S) if "smoothing" in b]
-    block = block.replace("8000", "500").replace("    labels,\n", "    labels,\n    epochs=1,\n")
+    block = block.replace("8000", "700").replace("    labels,\n", "    labels,\n    epochs=1,\n")
     assert block.count("epochs=1") == 1
     monkeypatch.chdir(tmp_path)
     names = {"textlstm": textlstm, "texts": reviews[0], "labels": reviews[1]}
