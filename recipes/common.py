@@ -85,7 +85,7 @@ def add_shared_flags(parser: argparse.ArgumentParser, shape: dict, epochs: int) 
     model(
         "--dtype",
         choices=["float32", "mixed_bfloat16", "mixed_float16"],
-        help="what is computed in; default float32",
+        help="what is computed in while training; default float32, as are all exports",
     )
 
     training = parser.add_argument_group("training").add_argument

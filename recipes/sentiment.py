@@ -140,7 +140,8 @@ def main() -> None:
         seconds = time.monotonic() - started
         print(f"Trained in {seconds:.0f} s")
 
-        # === Evaluate on what it never saw ===
+        # === Evaluate on what it never saw, as it will answer: in float32 on any machine ===
+        model = model.to_float32()
         scores = evaluate(model, source, split)
 
         # === Export, and ask the export, with TensorFlow alone ===

@@ -46,6 +46,22 @@ def test_every_shape_trains_predicts_and_saves(make_classifier, reviews, tmp_pat
     assert again.get_config() == model.get_config()
 
 
+@pytest.mark.parametrize("cell", ["gru", LSTMCell(8, dtype="mixed_bfloat16")])
+def test_a_model_trained_in_mixed_precision_answers_in_float32(make_classifier, reviews, cell):
+    model = make_classifier(cell=cell, dtype="mixed_bfloat16")
+    model.compile(label_smoothing=0.2)
+    model.fit(*reviews, epochs=1, verbose=0)
+    precise = model.to_float32()
+    assert precise.dtype_policy.name == precise.recurrent.cell.dtype_policy.name == "float32"
+    ids = model.tokenizer.encode(reviews[0][:1])[0][None]
+    expected = make_classifier(cell="gru" if cell == "gru" else LSTMCell(8))
+    expected.set_weights(model.get_weights())
+    np.testing.assert_array_equal(precise(ids), expected(ids))
+    np.testing.assert_allclose(precise(ids), model(ids), atol=0.02)
+    assert precise.get_compile_config() == model.get_compile_config()
+    assert precise.get_config() != model.get_config()
+
+
 def test_a_row_is_predicted_the_same_alone_and_in_any_batch(trained, reviews):
     texts = [*reviews[0][:20], *HARD_TEXTS]
     together = trained.predict(texts, verbose=0)

@@ -248,6 +248,20 @@ class TextClassifier(StringClassifier):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
 
+    def to_float32(self) -> "TextClassifier":
+        """Returns a model with the same weights and loss that computes in float32.
+
+        A model that was trained in mixed precision then answers on every processor alike.
+        """
+        config = self.get_config()
+        config["dtype"] = "float32"
+        if isinstance(config["cell"], dict):
+            config["cell"]["config"]["dtype"] = "float32"
+        model = type(self).from_config(config)
+        model.set_weights(self.get_weights())
+        model.compile_from_config(self.get_compile_config())
+        return model
+
     def make_serving(self):
         """Makes the module with the signatures of an export; needs the TensorFlow backend."""
         from textlstm.tasks.serving import classifier_serving
