@@ -194,6 +194,7 @@ class RunFolder:
         self.state = self.path / "state"
         record = self.path / "options.json"
         options = {name: value for name, value in sorted(options.items()) if name != "resume"}
+        options = json.loads(json.dumps(options))  # as it will be read: no tuples
         self._made = [path for path in (export, *export.parents) if not path.exists()]
         if resume and record.is_file():
             _check_same(json.loads(record.read_text(encoding="utf-8")), options, self.path)

@@ -82,6 +82,7 @@ def main() -> None:
         label_column=flags.label_column,
         header=flags.header,
         label_separator=flags.label_separator,
+        label_names=dict(flags.label_names),
         encoding=flags.encoding,
     )
     split = textlstm.split_examples(
@@ -167,6 +168,14 @@ def read_flags() -> argparse.Namespace:
         metavar="TEXT",
         help="what stands between the labels of a row, where a text may have several",
     )
+    add(
+        "--label-names",
+        nargs="+",
+        type=old_and_new,
+        default=[],
+        metavar="OLD=NEW",
+        help="other names for labels, such as 0=negative 1=positive; the same name makes them one",
+    )
     add("--vocabulary-size", type=positive, help="of the tokenizer; default: by the amount of text")
     add(
         "--normalization",
@@ -250,6 +259,14 @@ def read_flags() -> argparse.Namespace:
                 f"--{name}: there is no convolution; give --convolution WIDTH too"
             )
     return flags
+
+
+def old_and_new(text: str) -> tuple[str, str]:
+    """Reads OLD=NEW from the command line."""
+    old, sign, new = text.partition("=")
+    if not (old and sign and new):
+        raise argparse.ArgumentTypeError(f"must be OLD=NEW, got {text!r}")
+    return old, new
 
 
 def load_model(flags, split) -> textlstm.TextClassifier:

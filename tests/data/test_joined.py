@@ -109,3 +109,23 @@ def test_mistakes(write, tmp_path):
         open_source([table, tmp_path / "none.csv"])
     with pytest.raises(InputError, match=r"lists.jsonl:1: has a list of labels where t.csv:2 has"):
         found(open_source([table, lists]))
+
+
+def test_labels_get_other_names_over_all_sources(tmp_path):
+    for name, rows in (("a", "x,1\ny,2\n"), ("b", "z,4\n,5\nw,5\n")):
+        (tmp_path / f"{name}.csv").write_text("text,label\n" + rows, "utf-8")
+    names = {"1": "bad", "2": "bad", "5": "good"}
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    source = open_source(paths, label_names=names)
+    assert [e.label for e in source.examples("all")] == ["bad", "bad", "4", "good"]
+    assert [e.label for e in open_source(paths).examples("all")] == ["1", "2", "4", "5"]
+    with pytest.raises(InputError, match=r"a\+b: no row has the label '3'.*are 1, 2, 4, 5"):
+        list(open_source(paths, label_names={"3": "so so"}).examples("all"))
+
+
+def test_names_that_fall_together_are_one_of_several_labels(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\nx,1|2\ny,3\nz,\n", "utf-8")
+    source = open_source(
+        tmp_path / "a.csv", label_separator="|", label_names={"1": "odd", "2": "odd", "3": "even"}
+    )
+    assert [e.label for e in source.examples("all")] == [("odd",), ("even",), ()]

@@ -120,6 +120,9 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path):
         (["--data", "TABLE", "TABLE"], "is given twice"),
         (["--data", "TABLE", "--label-separator", ""], "the label separator is empty"),
         (["--data", "rows.jsonl", "--no-header"], "have no header row"),
+        (["--data", "TABLE", "--label-names", "good"], "must be OLD=NEW, got 'good'"),
+        (["--data", "TABLE", "--label-names", "fine=ok"], "no row has the label 'fine'"),
+        (["--data", "TABLE", "--label-names", "bad=good"], "every row has the label 'good'"),
         (["--data", "TABLE", "--warmup", "1"], "must be in [0, 1), got '1'"),
         (["--data", "TABLE", "--average", "often"], "must be in [0, 1), got 'often'"),
         (["--data", "TABLE", "--label-smoothing", "-1"], "must be in [0, 1), got '-1'"),
@@ -181,6 +184,7 @@ def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     flags = "--data cups.tsv pots.tsv --no-header --text-column 0 --label-column 1"
     flags += " --label-separator | --deduplicate --remove-leaks --normalization nmt_nfkc_cf"
+    flags += " --label-names red=rot"
     flags += " --vectors two.vec --embedding-dim 2 --units 4 --convolution 3 --convolution-pool 2"
     flags += " --convolution-filters 6 --token-dropout 0.1"
     flags += " --dtype mixed_bfloat16 --average 0.9 --warmup 0.1 --label-smoothing 0.1"
@@ -188,7 +192,7 @@ def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypat
     assert run_here(monkeypatch, *flags.split(), "--export", "model") == 0
     printed = capfd.readouterr().out
     for words in (
-        "of which a text may have any number",
+        "labels `blue`, `rot`, of which a text may have any number",
         "over a convolution of width 3 and 6 filters, pooled by 2",
         "vectors for ",
         "Micro F1, test, ",

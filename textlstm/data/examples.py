@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textlstm.errors import InputError
 
@@ -57,6 +57,10 @@ class Source(ABC):
             other names, or ("all",) where it is not divided. The first is the one to train on.
         notes: remarks known before anything is read.
 
+    Attributes:
+        label_names: other names for some labels, by the names they have in the data; two that get
+            the same name become one. At first none.
+
     A reader overrides `_read`. What holds for all sources is done here: texts that are empty are
     left out, counted and noted; a part without a text, a training part with a single class, and
     rows with one label beside rows with a list of labels, are errors.
@@ -68,6 +72,7 @@ class Source(ABC):
         self.name = name
         self.description = description
         self.parts = parts
+        self.label_names: dict[str, str] = {}
         self._first_notes = notes
         self._empty: dict[str, list[str]] = {}
         self._first_label: tuple[bool, str] | None = None  # whether it was a list, and where
@@ -98,7 +103,8 @@ class Source(ABC):
         Raises:
             InputError: if there is no such part, if something cannot be read, if some rows have one
                 label and others a list, if the part holds no text, or if the first part holds texts
-                of one class only. The last two are known at the end of the pass.
+                of one class only or has not all of the labels that `label_names` gives other names.
+                The last three are known at the end of the pass.
         """
         if part not in self.parts:
             raise InputError(
@@ -108,7 +114,7 @@ class Source(ABC):
 
     def _checked(self, part: str) -> Iterator[Example]:
         empty: list[str] = []
-        labels: set[str] = set()
+        labels: set[str] = set()  # as they stand in the data
         count = 0
         try:
             for example in self._read(part):
@@ -119,7 +125,7 @@ class Source(ABC):
                 if example.label is not None:
                     self._check_kind_of_label(example)
                     labels.update(example.labels)
-                yield example
+                yield self._renamed(example)
         finally:
             # A pass that stopped early must not make a fuller one forget what it left out.
             if len(empty) >= len(self._empty.get(part, ())):
@@ -128,7 +134,20 @@ class Source(ABC):
         if not count:
             raise InputError(f"{place}: holds no text; give rows with a text and a label")
         if part == self.parts[0]:
+            if unknown := sorted(set(self.label_names) - labels):
+                raise InputError(
+                    f"{place}: no row has the label {unknown[0]!r} that is to get another name; "
+                    f"the labels are {', '.join(sorted(labels))}"
+                )
+            labels = {self.label_names.get(label, label) for label in labels}
             check_classes(labels, place, bool(self.multi_label))
+
+    def _renamed(self, example: Example) -> Example:
+        if not self.label_names or example.label is None:
+            return example
+        names = [self.label_names.get(label, label) for label in example.labels]
+        is_list = isinstance(example.label, tuple)
+        return replace(example, label=tuple(dict.fromkeys(names)) if is_list else names[0])
 
     def _check_kind_of_label(self, example: Example) -> None:
         is_list = isinstance(example.label, tuple)

@@ -4,7 +4,7 @@ A new kind of data is one line in `_NAMED`, `_PREFIXES` or `_ENDINGS` and a file
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from textlstm.data.class_folders import open_tree
@@ -36,6 +36,7 @@ def open_source(
     label_column: str | None = None,
     header: bool | None = None,
     label_separator: str | None = None,
+    label_names: Mapping[str, str] | None = None,
     encoding: str = "utf-8",
 ) -> Source:
     """Opens labelled texts.
@@ -54,6 +55,9 @@ def open_source(
         label_separator: for `.csv` and `.tsv`: what stands between the labels of a row, as the `|`
             in "comedy|drama"; an empty field then means no label. Default: a row has one label.
             Lists of labels in `.jsonl` need none.
+        label_names: other names for some labels, by the names they have in the data, such as
+            `{"0": "negative", "1": "positive"}`; two that get the same name become one. Default:
+            none.
         encoding: of the text files. Default: "utf-8"; a byte order mark is taken off.
 
     Returns:
@@ -72,6 +76,12 @@ def open_source(
     if label_separator == "":
         raise InputError("the label separator is empty; give a text such as | or leave it out")
     columns = Columns(text_column, label_column, header, label_separator)
+    source = _open_all(data, columns, encoding)
+    source.label_names = dict(label_names or {})
+    return source
+
+
+def _open_all(data, columns: Columns, encoding: str) -> Source:
     if isinstance(data, str | Path):
         return _open(data, columns, encoding)
     if not data:
