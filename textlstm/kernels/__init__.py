@@ -1,5 +1,7 @@
 """Kernels: a whole sequence at once, for one cell in one direction."""
 
+import keras
+
 from textlstm.kernels.scan import scan
 
 __all__ = ["run_cell", "scan"]
@@ -8,8 +10,9 @@ __all__ = ["run_cell", "scan"]
 def run_cell(cell, inputs, initial_state, mask=None, reverse=False, training=False):
     """Runs a cell over a sequence with the kernel that fits the cell.
 
-    The choice rests on the cell alone, never on the hardware at hand, and every kernel gives what
-    the cell gives. Today there is one kernel, the generic `scan`.
+    The choice rests on what the cell is, never on the hardware at hand, and every kernel gives what
+    the cell gives. Under TensorFlow, `LSTMCell` and `GRUCell` as most people use them have kernels
+    of their own (`tensorflow_kernels.find_kernel` says which); all else runs by the generic `scan`.
 
     Args:
         cell: a built cell.
@@ -22,4 +25,9 @@ def run_cell(cell, inputs, initial_state, mask=None, reverse=False, training=Fal
     Returns:
         `(outputs, states)`, see `scan`.
     """
-    return scan(cell, inputs, initial_state, mask=mask, reverse=reverse, training=training)
+    run = scan
+    if keras.backend.backend() == "tensorflow":
+        from textlstm.kernels.tensorflow_kernels import find_kernel
+
+        run = find_kernel(cell, training) or scan
+    return run(cell, inputs, initial_state, mask=mask, reverse=reverse, training=training)

@@ -1,0 +1,65 @@
+"""The models that ship answer as their cards say, with TensorFlow alone and as Keras models."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import textlstm
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+ANSWERS = {
+    "sentiment-en": {
+        "negative": [
+            "A dull, lifeless film with wooden acting and a plot that goes nowhere.",
+            "What a waste of two hours. I want my money back.",
+            "The script is terrible and the jokes are not funny at all.",
+        ],
+        "positive": [
+            "A wonderful story, beautifully acted. I loved every minute of it.",
+            "One of the best films of the year: moving, funny and superbly directed.",
+            "I was surprised how good this was. Highly recommended!",
+        ],
+    },
+    "sentiment-zh": {
+        "negative": [
+            "房间又脏又小，服务态度很差，再也不会来了。",
+            "等了两个小时才送到，菜都凉了，味道也很差。",
+            "质量太差了，用了两天就坏了，不要买。",
+        ],
+        "positive": [
+            "酒店环境很好，房间干净，服务员非常热情，下次还会来。",
+            "送餐很快，味道很好，分量也足，推荐！",
+            "纸质很好，没有味道，价格也便宜，很满意。",
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_alike_with_tensorflow_alone_and_as_a_keras_model(name):
+    texts = [text for texts in ANSWERS[name].values() for text in texts]
+    labels = [label for label, texts in ANSWERS[name].items() for _ in texts]
+    served = tf.saved_model.load(str(MODELS / name / "1")).signatures["serving_default"]
+    answer = served(text=tf.constant(texts))
+    assert [label.decode() for label in answer["label"].numpy()] == labels
+    model = textlstm.load(MODELS / name)
+    probabilities = model.predict(texts, verbose=0)
+    np.testing.assert_allclose(probabilities, answer["probabilities"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_card_tells_the_scores_that_were_measured(name):
+    about = json.loads((MODELS / name / "1" / "assets.extra" / "textlstm.json").read_text("utf-8"))
+    card = (MODELS / name / "README.md").read_text("utf-8")
+    assert about["scores"]
+    for metric, score in about["scores"].items():
+        assert f"| {metric} | {score:.4f} |" in card
+
+
+def test_no_folder_is_over_40_megabytes():
+    for name in ANSWERS:
+        size = sum(path.stat().st_size for path in (MODELS / name).rglob("*") if path.is_file())
+        assert size <= 40e6, (name, size)

@@ -1,0 +1,35 @@
+"""Which cells have a kernel of their own under TensorFlow."""
+
+import keras
+
+from textlstm.cells import GRUCell, LSTMCell
+from textlstm.kernels.tensorflow_gru import run_gru
+from textlstm.kernels.tensorflow_lstm import run_lstm
+
+
+def find_kernel(cell, training):
+    """Returns the kernel for a cell, or `None` where only the generic one will do.
+
+    The built-in LSTM (with or without projection and coupled gates) and GRU (`reset_after`) have
+    kernels, with the usual activations and without layer normalisation, peepholes and noise. A
+    subclass has none: it may have changed the equations.
+
+    Args:
+        cell: a built cell.
+        training: whether the steps are part of training; recurrent dropout only counts then.
+
+    Returns:
+        A function with the arguments and the result of `scan`.
+    """
+    if type(cell) not in (LSTMCell, GRUCell):
+        return None
+    is_usual = (
+        cell.activation is keras.activations.tanh
+        and cell.recurrent_activation is keras.activations.sigmoid
+        and not cell.layer_norm
+        and not any(cell.zoneout_rates)
+        and (not cell.recurrent_dropout or training is False)
+    )
+    if type(cell) is LSTMCell:
+        return run_lstm if is_usual and not cell.peephole else None
+    return run_gru if is_usual and cell.reset_after else None
