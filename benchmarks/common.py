@@ -1,0 +1,105 @@
+"""What the benchmarks share: fair timing, the machine's description, tables and files."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from datetime import date
+from importlib import metadata, util
+from pathlib import Path
+
+THREADS = 2
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, str(THREADS))
+
+import keras as keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+HAS_TORCH = util.find_spec("torch") is not None
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def time_in_turn(
+    calls: dict[str, Callable[[], object]], seconds: float, rounds: int = 15
+) -> dict[str, float]:
+    """Times calls in turn, so that whatever slows the machine down slows them all.
+
+    Args:
+        calls: what to time, by name; each is called twice beforehand.
+        seconds: after so many, no further round begins (at least 3 are made).
+        rounds: the most rounds.
+
+    Returns:
+        The median seconds of each.
+    """
+    for call in calls.values():
+        call()
+        call()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    started = time.perf_counter()
+    for done in range(rounds):
+        if done >= 3 and time.perf_counter() - started > seconds:
+            break
+        for name, call in calls.items():
+            begin = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def matmul_peak(dtype: str = "float32", size: int = 2048) -> float:
+    """Measures the most floating-point operations a second that a product of matrices reaches."""
+    matrix = tf.cast(tf.random.normal((size, size)), dtype)
+    multiply = tf.function(lambda: tf.reduce_max(tf.matmul(matrix, matrix)))
+    multiply()
+    best = min(_seconds(lambda: multiply().numpy()) for _ in range(10))
+    return 2 * size**3 / best
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def describe_machine() -> dict:
+    """Returns what the figures depend on: processor, threads, packages, day."""
+    processor = platform.processor() or platform.machine()
+    flags = ""
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        fields = {name.strip(): value.strip() for name, value in fields.items()}
+        processor = fields.get("model name", processor)
+        wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+        flags = " ".join(flag for flag in wanted if flag in fields.get("flags", "").split())
+    packages = ["textlstm", "tensorflow", "keras", "numpy"] + ["torch"] * HAS_TORCH
+    return {
+        "processor": processor,
+        "instructions": flags,
+        "cores": os.cpu_count(),
+        "threads": THREADS,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in packages},
+        "date": date.today().isoformat(),
+    }
+
+
+def geometric_mean(ratios) -> float:
+    """Returns the geometric mean."""
+    return statistics.geometric_mean(ratios)
+
+
+def write_results(name: str, results: dict) -> Path:
+    """Writes results and the machine's description to `results/NAME.json`."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    text = json.dumps({"machine": describe_machine(), **results}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
