@@ -41,8 +41,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 import textlstm
-from textlstm.data import BucketedBatches
-from textlstm.data.word_vectors import initialize_embedding
+from textlstm.data import BucketedBatches, initialize_embedding, own_vectors
 from textlstm.tasks import cosine_schedule
 from textlstm.tokenizers import suggest_vocabulary_size
 
@@ -106,7 +105,10 @@ def main() -> None:
         print(model.describe())
         train = encode(model, split, "train", run_folder.path / "train")
         validation = encode(model, split, "validation", run_folder.path / "validation")
-        if flags.vectors:
+        if flags.vectors == ["own"]:
+            shape = model.tokenizer.vocabulary_size, model.embedding.output_dim
+            model.embedding.set_weights([own_vectors(train, *shape, seed=flags.seed)])
+        elif flags.vectors:
             print(initialize_embedding(model.embedding, model.tokenizer, flags.vectors, train))
 
         # === Train: the learning rate falls to nearly 0, along a cosine, over all epochs ===
@@ -192,7 +194,8 @@ def read_flags() -> argparse.Namespace:
         "--vectors",
         nargs="+",
         metavar="FILE",
-        help="word vectors (word2vec, fastText, GloVe, as text) to begin the embedding with",
+        help="begin the embedding with word vectors (files of word2vec, fastText, GloVe, as text); "
+        "'own' makes them from the neighbours of each token in the training texts",
     )
     add(
         "--embedding-dim",

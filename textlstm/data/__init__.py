@@ -3,6 +3,7 @@
 from textlstm.data.batches import BucketedBatches
 from textlstm.data.corpus import EncodedCorpus
 from textlstm.data.examples import Example, Source
+from textlstm.data.neighbour_vectors import own_vectors
 from textlstm.data.sample import SampleSource, sample_reviews, written_reviews
 from textlstm.data.sources import open_source
 from textlstm.data.splitting import Split, part_of, split_examples
@@ -25,6 +26,7 @@ __all__ = [
     "initialize_embedding",
     "load_word_vectors",
     "open_source",
+    "own_vectors",
     "part_of",
     "sample_reviews",
     "split_examples",
