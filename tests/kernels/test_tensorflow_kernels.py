@@ -1,5 +1,8 @@
 """The kernels for TensorFlow give what the generic one gives: outputs, states and gradients."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -12,7 +15,6 @@ from textlstm.kernels import run_cell, scan
 from textlstm.kernels.tensorflow_gru import run_gru
 from textlstm.kernels.tensorflow_kernels import find_kernel
 from textlstm.kernels.tensorflow_lstm import run_lstm
-from textlstm.layers import LSTM
 
 CELLS = {
     "lstm": (LSTMCell, {}),
@@ -163,23 +165,35 @@ def test_in_mixed_precision(name, dtype):
         assert error < (0.06 if "bfloat" in dtype else 0.008)
 
 
-def test_replicas_give_what_one_device_gives(reviews):
-    # In a process of its own the CPU could be divided; here one replica shows that it is in order.
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(8, 5, 3)).astype("float32"), rng.normal(size=(8, 4)).astype("float32")
+TWO_DEVICES = """
+import keras, numpy as np, tensorflow as tf
+from textlstm.layers import GRU, LSTM
 
-    def trained():
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((None, 3)), LSTM(4, bidirectional=False)])
-        model.compile("sgd", "mse")
-        model.fit(x, y, epochs=2, verbose=0)
-        return model.get_weights()
+cpu, = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(16, 5, 3)).astype("float32"), rng.normal(size=(16, 4)).astype("float32")
 
-    with strategy.scope():
-        mirrored = trained()
-    for one, other in zip(mirrored, trained()):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+def trained():
+    keras.utils.set_random_seed(0)
+    layers = [LSTM(4, bidirectional=True, return_sequences=True), GRU(4)]
+    model = keras.Sequential([keras.Input((None, 3)), *layers])
+    model.compile("sgd", "mse")
+    model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    return model.get_weights()
+
+with strategy.scope():
+    mirrored = trained()
+assert strategy.num_replicas_in_sync == 2
+for one, other in zip(mirrored, trained(), strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-6)
+"""
+
+
+def test_two_devices_train_as_one():
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
