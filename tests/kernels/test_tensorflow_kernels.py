@@ -20,7 +20,11 @@ CELLS = {
     "lstm": (LSTMCell, {}),
     "lstm-coupled": (LSTMCell, {"coupled_gates": True}),
     "lstm-projected": (LSTMCell, {"proj_size": 2}),
-    "lstm-all": (LSTMCell, {"proj_size": 3, "coupled_gates": True, "use_bias": False}),
+    "lstm-peephole": (LSTMCell, {"peephole": True}),
+    "lstm-all": (
+        LSTMCell,
+        {"proj_size": 3, "coupled_gates": True, "peephole": True, "use_bias": False},
+    ),
     "gru": (GRUCell, {}),
     "gru-no-bias": (GRUCell, {"use_bias": False}),
 }
@@ -120,7 +124,7 @@ def test_gradients_are_those_of_small_differences(name):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("name", ["lstm", "lstm-projected", "gru"])
+@pytest.mark.parametrize("name", ["lstm", "lstm-all", "gru"])
 def test_in_a_graph_and_compiled(name, jit_compile):
     case = make_case(name, time=9)
     expected = results(scan, *case, training=True)
@@ -150,7 +154,7 @@ def test_gradients_of_gradients(name):
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("name", ["lstm", "lstm-projected", "gru"])
+@pytest.mark.parametrize("name", ["lstm", "lstm-all", "gru"])
 def test_in_mixed_precision(name, dtype):
     case = make_case(name, dtype=dtype)
     precise = make_case(name)
@@ -203,7 +207,7 @@ def test_two_devices_train_as_one():
         (LSTMCell(4, recurrent_dropout=0.5), False, run_lstm),
         (LSTMCell(4, recurrent_dropout=0.5), True, None),
         (LSTMCell(4, zoneout=(0.0, 0.1)), False, None),
-        (LSTMCell(4, peephole=True), True, None),
+        (LSTMCell(4, peephole=True), True, run_lstm),
         (LSTMCell(4, layer_norm=True), True, None),
         (LSTMCell(4, activation="relu"), True, None),
         (LSTMCell(4, recurrent_activation="hard_sigmoid"), True, None),

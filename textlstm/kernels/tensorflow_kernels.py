@@ -10,9 +10,9 @@ from textlstm.kernels.tensorflow_lstm import run_lstm
 def find_kernel(cell, training):
     """Returns the kernel for a cell, or `None` where only the generic one will do.
 
-    The built-in LSTM (with or without projection and coupled gates) and GRU (`reset_after`) have
-    kernels, with the usual activations and without layer normalisation, peepholes and noise. A
-    subclass has none: it may have changed the equations.
+    The built-in LSTM (also with peepholes, coupled gates and projection) and GRU (`reset_after`)
+    have kernels, with the usual activations and without layer normalisation and noise. A subclass
+    has none: it may have changed the equations.
 
     Args:
         cell: a built cell.
@@ -31,5 +31,5 @@ def find_kernel(cell, training):
         and (not cell.recurrent_dropout or training is False)
     )
     if type(cell) is LSTMCell:
-        return run_lstm if is_usual and not cell.peephole else None
+        return run_lstm if is_usual else None
     return run_gru if is_usual and cell.reset_after else None
