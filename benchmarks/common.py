@@ -1,5 +1,6 @@
 """What the benchmarks share: fair timing, the machine's description, tables and files."""
 
+import argparse
 import json
 import os
 import platform
@@ -22,6 +23,17 @@ tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)
 HAS_TORCH = util.find_spec("torch") is not None
 RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def add_output_flag(parser: argparse.ArgumentParser, name: str) -> None:
+    """Adds `--output`, which defaults to `results/NAME`."""
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=RESULTS / name,
+        metavar="PATH",
+        help=f"of the results, without ending; default benchmarks/results/{name}",
+    )
 
 
 def time_in_turn(
@@ -96,10 +108,31 @@ def geometric_mean(ratios) -> float:
     return statistics.geometric_mean(ratios)
 
 
-def write_results(name: str, results: dict) -> Path:
-    """Writes results and the machine's description to `results/NAME.json`."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def write_results(path: Path, results: dict) -> None:
+    """Writes results and the machine's description to `PATH.json`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path = path.with_name(path.name + ".json")
     text = json.dumps({"machine": describe_machine(), **results}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
-    return path
+    print(f"\nWritten to {path}")
+
+
+def new_figure(rows: int, columns: int = 1, **options):
+    """Returns matplotlib's figure and axes, or `None` where matplotlib is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("matplotlib is not installed: no picture")
+        return None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(rows, columns, **options)
+
+
+def save_figure(figure, path: Path) -> None:
+    """Saves a figure as `PATH.png`."""
+    path = path.with_name(path.name + ".png")
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    print(f"Drawn to {path}")

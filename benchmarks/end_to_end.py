@@ -21,7 +21,17 @@ import sys
 import time
 
 import numpy as np
-from common import HAS_TORCH, THREADS, describe_machine, keras, tf, write_results
+from common import (
+    HAS_TORCH,
+    THREADS,
+    add_output_flag,
+    describe_machine,
+    keras,
+    new_figure,
+    save_figure,
+    tf,
+    write_results,
+)
 
 import textlstm
 from textlstm.data import BucketedBatches, EncodedCorpus
@@ -45,7 +55,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="use so many rows of each part")
     parser.add_argument("--dtype", default="float32", help="policy of ours and stock Keras's")
     parser.add_argument("--quick", action="store_true", help="2,000 rows of the sample")
-    parser.add_argument("--name", default="end_to_end", help="of the files in results/")
+    add_output_flag(parser, "end_to_end")
     parser.add_argument("--only", choices=RUNS, help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.quick:
@@ -75,11 +85,9 @@ def main() -> None:
             f"{row['accuracy']:>10.2%}",
             flush=True,
         )
-    path = write_results(
-        flags.name, {"data": flags.data, "limit": flags.limit, "dtype": flags.dtype, "rows": rows}
-    )
-    print(f"\nWritten to {path}")
-    draw(rows, path.with_suffix(".png"))
+    results = {"data": flags.data, "limit": flags.limit, "dtype": flags.dtype, "rows": rows}
+    write_results(flags.output, results)
+    draw(rows, flags.output)
 
 
 def run_one(flags) -> dict:
@@ -248,24 +256,17 @@ def in_buckets(rows, targets, pad_id) -> BucketedBatches:
 
 def draw(rows: dict, path) -> None:
     """Draws the epochs' seconds, if matplotlib is there."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("matplotlib is not installed: no picture")
+    drawing = new_figure(1, figsize=(8, 0.5 * len(rows) + 1.2))
+    if drawing is None:
         return
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(8, 0.5 * len(rows) + 1.2))
+    figure, axis = drawing
     titles = [RUNS[name] for name in rows]
     bars = axis.barh(titles, [row["epoch"] for row in rows.values()])
     axis.bar_label(bars, [f"{row['accuracy']:.1%}" for row in rows.values()], padding=4)
     axis.invert_yaxis()
     axis.set_xlabel("seconds for one epoch, encoding included; behind the bars the test accuracy")
     axis.margins(x=0.12)
-    figure.tight_layout()
-    figure.savefig(path, dpi=130)
-    print(f"Drawn to {path}")
+    save_figure(figure, path)
 
 
 main()

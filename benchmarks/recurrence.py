@@ -15,10 +15,13 @@ import itertools
 from common import (
     HAS_TORCH,
     THREADS,
+    add_output_flag,
     describe_machine,
     geometric_mean,
     keras,
     matmul_peak,
+    new_figure,
+    save_figure,
     tf,
     time_in_turn,
     write_results,
@@ -56,7 +59,7 @@ def main() -> None:
     parser.add_argument("--directions", type=int, choices=(1, 2), action="append")
     parser.add_argument("--sizes", nargs="+", metavar="BATCH,STEPS,UNITS", help="these sizes only")
     parser.add_argument("--dtype", default="float32", help="policy of ours and Keras's layer")
-    parser.add_argument("--name", default="recurrence", help="of the files in results/")
+    add_output_flag(parser, "recurrence")
     flags = parser.parse_args()
     sizes = QUICK if flags.quick else SIZES
     if flags.sizes:
@@ -96,9 +99,8 @@ def main() -> None:
             print_row(row)
     print_summary(rows)
     results = {"dtype": flags.dtype, "flops_per_second": peak, "rows": rows}
-    path = write_results(flags.name, results)
-    print(f"\nWritten to {path}")
-    draw(rows, path.with_suffix(".png"))
+    write_results(flags.output, results)
+    draw(rows, flags.output)
 
 
 def make_calls(cell, count, batch, steps, units, dtype) -> dict[str, dict]:
@@ -188,18 +190,12 @@ def print_summary(rows: list[dict]) -> None:
 
 def draw(rows: list[dict], path) -> None:
     """Draws the gains, if matplotlib is there."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("matplotlib is not installed: no picture")
-        return
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     panels = [what for what in ("train", "forward") if any(row["what"] == what for row in rows)]
-    figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(5 * len(panels), 0.19 * len(rows) + 1.6), sharey=True
-    )
+    size = (5 * len(panels), 0.19 * len(rows) + 1.6)
+    drawing = new_figure(1, len(panels), figsize=size, sharey=True)
+    if drawing is None:
+        return
+    figure, axes = drawing
     for axis, what in zip(axes, panels):
         chosen = [row for row in rows if row["what"] == what]
         names = [
@@ -222,9 +218,7 @@ def draw(rows: list[dict], path) -> None:
         axis.grid(axis="x", alpha=0.3)
         axis.legend()
     axes[0].invert_yaxis()
-    figure.tight_layout()
-    figure.savefig(path, dpi=130)
-    print(f"Drawn to {path}")
+    save_figure(figure, path)
 
 
 main()
