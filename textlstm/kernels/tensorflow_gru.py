@@ -90,7 +90,7 @@ class _Sequence:
             z, r = tf.split(zr, 2, axis=1)
             product_g = tf.cast(product_g, self.state_dtype)
             g = tf.tanh(tf.cast(sums_g.read(t), self.state_dtype) + r * product_g)
-            new_h = g + z * (h - g)
+            new_h = z * h + (1 - z) * g  # where z is 1 this is h, to the last digit
             kept = [room.write(t, value) for room, value in zip(kept, (zr, g, product_g))]
             return (new_h, outputs.write(t, new_h), *kept)
 
