@@ -105,11 +105,8 @@ def main() -> None:
         print(model.describe())
         train = encode(model, split, "train", run_folder.path / "train")
         validation = encode(model, split, "validation", run_folder.path / "validation")
-        if flags.vectors == ["own"]:
-            shape = model.tokenizer.vocabulary_size, model.embedding.output_dim
-            model.embedding.set_weights([own_vectors(train, *shape, seed=flags.seed)])
-        elif flags.vectors:
-            print(initialize_embedding(model.embedding, model.tokenizer, flags.vectors, train))
+        if flags.vectors and not run_folder.state.exists():  # a kept state has its own vectors
+            set_vectors(flags, model, train)
 
         # === Train: the learning rate falls to nearly 0, along a cosine, over all epochs ===
         started = time.monotonic()
@@ -144,7 +141,8 @@ def main() -> None:
         print(f"Trained in {seconds:.0f} s")
 
         # === Evaluate on what it never saw, as it will answer: in float32 on any machine ===
-        model = model.to_float32()
+        if model.compute_dtype != "float32":
+            model = model.to_float32()
         scores = evaluate(model, source, split)
 
         # === Export, and ask the export, with TensorFlow alone ===
@@ -323,6 +321,15 @@ def encode(model, split, part: str, folder: Path) -> textlstm.EncodedCorpus:
     cut = f"; {corpus.cut:,} are cut to {model.max_tokens} tokens" if corpus.cut else ""
     print(f"Encoded {part}: {len(corpus):,} texts, {corpus.tokens:,} tokens{cut}")
     return corpus
+
+
+def set_vectors(flags, model, train) -> None:
+    """Begins the embedding with vectors made from the training texts, or from files."""
+    if flags.vectors == ["own"]:
+        shape = model.tokenizer.vocabulary_size, model.embedding.output_dim
+        model.embedding.set_weights([own_vectors(train, *shape, seed=flags.seed)])
+    else:
+        print(initialize_embedding(model.embedding, model.tokenizer, flags.vectors, train))
 
 
 def evaluate(model, source, split) -> dict[str, float]:

@@ -151,6 +151,12 @@ def test_equal_texts_never_exceed_the_limit():
     assert all(1 <= count <= 10 for count in split.counts.values())
 
 
+def test_a_text_that_repeats_beyond_the_limit_is_not_lost():
+    source = ListSource(train=numbered(100), test=[("text", "a")] * 8 + [("other", "b")] * 8)
+    split = split_examples(source, limit=5)
+    assert split.counts["test"] == len(list(split.examples("test"))) == 8
+
+
 def test_numbers_as_labels_are_sorted_as_numbers():
     rows = [(f"text {i}", str(i % 11 - 1)) for i in range(500)]
     split = split_examples(ListSource(all=rows))

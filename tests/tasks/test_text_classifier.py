@@ -46,6 +46,11 @@ def test_every_shape_trains_predicts_and_saves(make_classifier, reviews, tmp_pat
     assert again.get_config() == model.get_config()
 
 
+def test_a_convolution_without_filters_is_refused(make_classifier):
+    with pytest.raises(ValueError, match="`filters`.*Received: 0"):
+        make_classifier(convolution=3, convolution_filters=0)
+
+
 @pytest.mark.parametrize("cell", ["gru", LSTMCell(8, dtype="mixed_bfloat16")])
 def test_a_model_trained_in_mixed_precision_answers_in_float32(make_classifier, reviews, cell):
     model = make_classifier(cell=cell, dtype="mixed_bfloat16")

@@ -157,7 +157,9 @@ class Split:
         for part, values in drawn.items():
             if limit is not None and len(values) > limit:
                 # The drawn numbers serve as a shuffle: the first rows of a file may be one class.
-                self._limits[part] = float(np.partition(values, limit)[limit])
+                # Copies of one text have one number, and stay together.
+                beyond_first = np.nextafter(values.min(), 1.0)
+                self._limits[part] = float(max(np.partition(values, limit)[limit], beyond_first))
                 drawn[part] = values[values < self._limits[part]]
         self.counts = {part: len(values) for part, values in drawn.items()}
         base = rows[self._base]
@@ -311,7 +313,8 @@ def split_examples(
             test. Default: 0.1.
         validation_share: likewise for validation. Default: 0.1.
         seed: of the split. Default: 0.
-        limit: use no more than so many rows of each part, drawn from all over it. Default: all.
+        limit: use no more than so many rows of each part, drawn from all over it; more only where
+            the first text drawn stands there more often. Default: all.
         deduplicate: in each part that the source brings, use the first row of a text only, and none
             of a text that has different labels there; white space around texts does not count.
             Default: all rows are used.

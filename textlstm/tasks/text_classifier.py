@@ -159,7 +159,7 @@ class TextClassifier(StringClassifier):
         self.front = None
         if convolution:
             self.front = ConvolutionFront(
-                convolution_filters or embedding_dim,
+                embedding_dim if convolution_filters is None else convolution_filters,
                 convolution,
                 convolution_pool,
                 dtype=dtype,
