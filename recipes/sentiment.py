@@ -118,7 +118,9 @@ def main() -> None:
         )
         rate = cosine_schedule(flags.learning_rate, flags.epochs * len(batches), flags.warmup)
         model.compile(
-            keras.optimizers.Adam(rate, global_clipnorm=1.0), label_smoothing=flags.label_smoothing
+            keras.optimizers.Adam(rate, global_clipnorm=1.0),
+            label_smoothing=flags.label_smoothing,
+            adversarial=flags.adversarial,
         )
         metric = "f1" if split.multi_label else "accuracy"
         stopping = keras.callbacks.EarlyStopping(
@@ -243,6 +245,14 @@ def read_flags() -> argparse.Namespace:
         default=0.0,
         metavar="SHARE",
         help="share of the loss that asks for all labels alike; default 0",
+    )
+    add(
+        "--adversarial",
+        type=share,
+        default=0.0,
+        metavar="SIZE",
+        help="train also on token vectors that are moved for the worse, by this share of their "
+        "norm, such as 0.02; a step takes twice as long; default 0, none",
     )
     flags = parser.parse_args()
     of_new_models = (*SHAPE, "vocabulary_size", "normalization", "vectors")

@@ -72,6 +72,8 @@ class TextClassifier(StringClassifier):
     Call arguments:
         ids: int, `[batch, time]`, padded with `tokenizer.pad_id`.
         training: whether dropout is on.
+        shift: what is added to the token vectors, floats `[batch, time, embedding_dim]`; default
+            `None`, nothing.
 
     Returns:
         Logits, float32, `[batch, labels]`.
@@ -197,12 +199,14 @@ class TextClassifier(StringClassifier):
         self.pooling.build((None, None, self.recurrent.output_size))
         self.head.build((None, self.pooling.output_features(self.recurrent.output_size)))
 
-    def call(self, ids, training=False):
+    def call(self, ids, training=False, shift=None):
         """Computes the logits, `[batch, labels]`, of token ids `[batch, time]`."""
         mask = self.embedding.compute_mask(ids)  # [batch, time]
         if not self._options["read_end_mark"]:
             mask = ops.logical_and(mask, ops.not_equal(ids, self.tokenizer.end_id))
         vectors = self.embedding(ids)  # [batch, time, embedding_dim]
+        if shift is not None:
+            vectors = vectors + shift
         vectors = self.feature_dropout(vectors, training=training)
         vectors = self.token_dropout(vectors, training=training)
         if self.front is not None:
