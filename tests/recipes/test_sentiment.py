@@ -188,9 +188,8 @@ def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypat
     flags += " --label-names red=rot"
     flags += " --vectors two.vec --embedding-dim 2 --units 4 --convolution 3 --convolution-pool 2"
     flags += " --convolution-filters 6 --token-dropout 0.1"
-    flags += (
-        " --dtype mixed_bfloat16 --average 0.9 --warmup 0.1 --label-smoothing 0.1 --adversarial 0.1"
-    )
+    flags += " --dtype mixed_bfloat16 --average 0.9 --warmup 0.1 --label-smoothing 0.1"
+    flags += " --adversarial 0.1"
     flags += " --max-batch-tokens 400 --subword-sampling 0.2 --batch-size 16 --epochs 1"
     assert run_here(monkeypatch, *flags.split(), "--export", "model") == 0
     printed = capfd.readouterr().out
