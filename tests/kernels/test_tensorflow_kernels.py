@@ -136,6 +136,31 @@ def test_in_a_graph_and_compiled(name, jit_compile):
     check_alike(compiled(*case[1:]), expected, 1e-5)
 
 
+@pytest.mark.parametrize("name", ["lstm", "lstm-all", "gru"])
+def test_halves_of_a_batch_whose_size_the_graph_does_not_know(name):
+    cell, inputs, states, mask = make_case(name, batch=19)
+    shapes = [[None, *tensor.shape[1:]] for tensor in (inputs, mask, *states)]
+    types = [tensor.dtype for tensor in (inputs, mask, *states)]
+
+    @tf.function(input_signature=list(map(tf.TensorSpec, shapes, types)))
+    def run(inputs, mask, *states):
+        tensors = [inputs, *states, *(weight.value for weight in cell.weights)]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors[: 1 + len(states)])
+            outputs, final = run_cell(cell, inputs, list(states), mask=mask, training=True)
+            loss = tf.reduce_sum(tf.sin(outputs)) + tf.reduce_sum(final[-1])
+        return outputs, *final, *tape.gradient(loss, tensors)
+
+    for batch in (1, 7, 8, 9, 16, 19):
+        rows = [tensor[:batch] for tensor in (inputs, mask, *states)]
+        with tf.GradientTape() as tape:
+            tensors = [rows[0], *rows[2:], *(weight.value for weight in cell.weights)]
+            tape.watch(tensors[: 1 + len(states)])
+            outputs, final = scan(cell, rows[0], rows[2:], mask=rows[1], training=True)
+            loss = tf.reduce_sum(tf.sin(outputs)) + tf.reduce_sum(final[-1])
+        check_alike(run(*rows), [outputs, *final, *tape.gradient(loss, tensors)], 1e-5)
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_gradients_of_gradients(name):
     cell, inputs, states, mask = make_case(name, dtype="float64")
@@ -232,7 +257,7 @@ def count_loop_writes(graph):
     return counts
 
 
-@pytest.mark.parametrize(("training", "writes"), [(False, 1), (True, 3)])
+@pytest.mark.parametrize(("training", "writes"), [(False, 1), (True, 4)])
 def test_gates_are_kept_while_training_only(training, writes):
     cell, inputs, states, _ = make_case("lstm", masked=None)
     graph = tf.function(lambda x: run_cell(cell, x, states, training=training)[0])

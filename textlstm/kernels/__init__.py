@@ -7,7 +7,7 @@ from textlstm.kernels.scan import scan
 __all__ = ["run_cell", "scan"]
 
 
-def run_cell(cell, inputs, initial_state, mask=None, reverse=False, training=False):
+def run_cell(cell, inputs, initial_state, mask=None, reverse=False, training=False, directions=1):
     """Runs a cell over a sequence with the kernel that fits the cell.
 
     The choice rests on what the cell is, never on the hardware at hand, and every kernel gives what
@@ -21,13 +21,20 @@ def run_cell(cell, inputs, initial_state, mask=None, reverse=False, training=Fal
         mask: bool `[batch, time]`, or `None`.
         reverse: whether to go from the last step to the first.
         training: whether the steps are part of training.
+        directions: in how many directions the layer reads; of a single one, the halves of the batch
+            are run side by side, as two directions are.
 
     Returns:
         `(outputs, states)`, see `scan`.
     """
-    run = scan
+    options = {"mask": mask, "reverse": reverse, "training": training}
     if keras.backend.backend() == "tensorflow":
         from textlstm.kernels.tensorflow_kernels import find_kernel
+        from textlstm.kernels.tensorflow_loop import in_halves
 
-        run = find_kernel(cell, training) or scan
-    return run(cell, inputs, initial_state, mask=mask, reverse=reverse, training=training)
+        kernel = find_kernel(cell, training)
+        if kernel is not None and directions == 1:
+            return in_halves(kernel, cell, inputs, initial_state, **options)
+        if kernel is not None:
+            return kernel(cell, inputs, initial_state, **options)
+    return scan(cell, inputs, initial_state, **options)

@@ -11,43 +11,31 @@ from textlstm.kernels.tensorflow_loop import (
     SATURATED,
     array,
     as_returned,
+    bias_gradient,
     dtypes,
+    kernel_gradient,
     loop,
-    project,
+    product,
+    run_with_gradient,
+    stack,
     states_before,
+    steps_of,
     time_major,
-    unstack,
-    weight_gradient,
 )
 
 
 def run_gru(cell, inputs, initial_state, mask=None, reverse=False, training=False):
     """Runs a `GRUCell` with `reset_after` over a sequence; arguments and result as of `scan`."""
     dtype, state_dtype = dtypes(cell)
-    kernel, recurrent_kernel = tf.cast(cell.kernel, dtype), tf.cast(cell.recurrent_kernel, dtype)
-    if cell.bias is None:
-        bias, recurrent_bias = None, tf.zeros([3 * cell.units], dtype)
-    else:
-        bias, recurrent_bias = tf.unstack(tf.cast(cell.bias, dtype))
-
-    projected = project(inputs, kernel, bias)  # [time, batch, 3 · units]
-    if mask is not None:
-        kept = tf.repeat(tf.constant([SATURATED, 0.0, 0.0], dtype), cell.units)
-        projected = tf.where(time_major(mask), projected, kept)
-    sequence = _Sequence(cell, reverse)
-
-    @tf.custom_gradient
-    def run(*tensors):
-        outputs, h, kept = sequence.forward(*tensors, keep=bool(training))
-
-        def gradient(*d_results):
-            gates = kept or sequence.forward(*tensors, keep=True)[-1]
-            return sequence.backward(tensors, outputs, gates, d_results)
-
-        return (outputs, h), gradient
-
-    h_0 = tf.cast(initial_state[0], state_dtype)
-    outputs, h = run(projected, recurrent_kernel, recurrent_bias, h_0)
+    tensors = {
+        "inputs": time_major(inputs, dtype),
+        "kernel": tf.cast(cell.kernel, dtype),
+        "recurrent_kernel": tf.cast(cell.recurrent_kernel, dtype),
+        "h": tf.cast(initial_state[0], state_dtype),
+    }
+    if cell.bias is not None:
+        tensors["bias"], tensors["recurrent_bias"] = tf.unstack(tf.cast(cell.bias, dtype))
+    outputs, h = run_with_gradient(_Sequence(cell, mask, reverse), (tensors,), training)
     return as_returned(tf.cast(outputs, dtype), mask, reverse), [tf.cast(h, dtype)]
 
 
@@ -56,84 +44,124 @@ class _Sequence:
 
     Args:
         cell: the `GRUCell`.
+        mask: bool `[batch, time]`, or `None`.
         reverse: whether the last step in time is run first.
     """
 
-    def __init__(self, cell, reverse: bool):
+    def __init__(self, cell, mask, reverse: bool):
         self.units = cell.units
         self.dtype, self.state_dtype = dtypes(cell)
         self.reverse = reverse
+        self.is_real = None if mask is None else time_major(mask, tf.bool)  # [time, batch, 1]
+        kept = tf.constant([SATURATED, 0.0], self.dtype)
+        self.keeping = tf.repeat(kept, cell.units)  # sums of z and r that keep h
 
-    def forward(self, projected, recurrent_kernel, recurrent_bias, h, *, keep: bool):
+    def forward(self, tensors: dict, *, keep: bool):
         """Runs all steps.
 
         Args:
-            projected: the sums without the part of h, `[time, batch, 3 · units]`.
-            recurrent_kernel: `[units, 3 · units]`.
-            recurrent_bias: `[3 · units]`.
-            h: the first state, `[batch, units]`.
+            tensors: "inputs" `[time, batch, features]`, "kernel" `[features, 3 · units]`,
+                "recurrent_kernel" `[units, 3 · units]`, the first state "h" `[batch, units]`; if
+                the cell has biases "bias" and "recurrent_bias", `[3 · units]` each.
             keep: whether what the gradient needs is kept.
 
         Returns:
-            `(outputs, h, kept)`: `[time, batch, units]`, the last state, and of every step z and r
-            side by side, the candidate, and what the reset gate was applied to.
+            `(outputs, h)`: `[time, batch, units]` and the last state; and what was kept, by name:
+            the factors of `backward`.
         """
         u = self.units
-        steps = tf.shape(projected)[0]
-        sums_zr, sums_g = unstack(projected[..., : 2 * u]), unstack(projected[..., 2 * u :])
+        inputs, recurrent_kernel = tensors["inputs"], tensors["recurrent_kernel"]
+        # Two products, for parts of one would have to be copied at every step.
+        sums_zr = product(inputs, tensors["kernel"][:, : 2 * u])
+        sums_g = product(inputs, tensors["kernel"][:, 2 * u :])
+        if "bias" in tensors:
+            sums_zr += tensors["bias"][: 2 * u]
+            sums_g += tensors["bias"][2 * u :]
+        if self.is_real is not None:
+            sums_zr = tf.where(self.is_real, sums_zr, self.keeping)
+        steps = steps_of(inputs)
 
-        def step(n, h, outputs, *kept):
+        def step(n, h, outputs, kept):
             t = steps - 1 - n if self.reverse else n
-            product = tf.matmul(tf.cast(h, self.dtype), recurrent_kernel) + recurrent_bias
-            product_zr, product_g = tf.split(product, [2 * u, u], axis=1)
-            zr = tf.sigmoid(tf.cast(sums_zr.read(t) + product_zr, self.state_dtype))
+            recurrent = tf.matmul(tf.cast(h, self.dtype), recurrent_kernel)
+            if "recurrent_bias" in tensors:
+                recurrent += tensors["recurrent_bias"]
+            recurrent_zr, recurrent_g = tf.split(recurrent, [2 * u, u], axis=1)
+            zr = tf.sigmoid(tf.cast(sums_zr[t] + recurrent_zr, self.state_dtype))
             z, r = tf.split(zr, 2, axis=1)
-            product_g = tf.cast(product_g, self.state_dtype)
-            g = tf.tanh(tf.cast(sums_g.read(t), self.state_dtype) + r * product_g)
-            new_h = z * h + (1 - z) * g  # where z is 1 this is h, to the last digit
-            kept = [room.write(t, value) for room, value in zip(kept, (zr, g, product_g))]
-            return (new_h, outputs.write(t, new_h), *kept)
+            recurrent_g = tf.cast(recurrent_g, self.state_dtype)
+            g = tf.tanh(tf.cast(sums_g[t], self.state_dtype) + r * recurrent_g)
+            new_share, difference = 1 - z, h - g
+            new_h = h - new_share * difference  # where z is 1 this is h, to the last digit
+            if keep:
+                values = self._factors(zr, r, g, recurrent_g, new_share, difference)
+                values["state"] = z
+                kept = {name: room.write(t, values[name]) for name, room in kept.items()}
+            return new_h, outputs.write(t, new_h), kept
 
-        sizes = (2 * u, u, u) if keep else ()
-        rooms = [array(steps, size, self.state_dtype) for size in (u, *sizes)]
-        h, outputs, *kept = loop(steps, step, (h, *rooms))
-        return outputs.stack(), h, kept
+        kept = {}
+        if keep:
+            sizes = {"recurrent": 3, "candidate": 1, "state": 1}
+            kept = {name: array(steps, k * u, self.state_dtype) for name, k in sizes.items()}
+        outputs = array(steps, u, self.state_dtype)
+        h, outputs, kept = loop(steps, step, (tensors["h"], outputs, kept))
+        return (stack(outputs, inputs), h), kept
 
-    def backward(self, tensors, outputs, kept, d_results):
-        """Computes the gradients of what `forward` was given, in its order.
+    def _factors(self, zr, r, g, recurrent_g, new_share, difference) -> dict:
+        """Computes what a step multiplies gradients by, while its gates are at hand.
+
+        With dh the gradient of h after the step, σ' = σ (1 - σ) and tanh' = 1 - tanh²:
+
+            of h ·     dh ⊙ "recurrent"   (h - g) ⊙ σ'(z), "candidate" ⊙ Ug h ⊙ σ'(r),
+            (Uz,Ur,Ug)                    "candidate" ⊙ r
+            of Wg x    dh ⊙ "candidate"   (1 - z) ⊙ tanh'
+            of h       dh ⊙ "state"       z, besides what comes through the products
+        """
+        candidate = tf.raw_ops.TanhGrad(y=g, dy=new_share)
+        of_zr = tf.concat([difference, candidate * recurrent_g], axis=1)
+        of_zr = tf.raw_ops.SigmoidGrad(y=zr, dy=of_zr)
+        return {"recurrent": tf.concat([of_zr, candidate * r], axis=1), "candidate": candidate}
+
+    def backward(self, arguments, results, kept, d_results):
+        """Computes the gradients of what `forward` was given.
 
         Args:
-            tensors: those arguments of `forward`.
-            outputs: its result.
+            arguments: the tensors, as a tuple of one.
+            results: what it returned.
             kept: what it kept.
             d_results: the gradients of outputs and h.
         """
-        _, recurrent_kernel, _, h_0 = tensors
-        zrs, gs, products = kept
+        (tensors,) = arguments
+        outputs, _ = results
         d_outputs, d_h = d_results
-        u = self.units
-        steps = tf.shape(outputs)[0]
-        before = states_before(outputs, h_0, self.reverse)  # [time, batch, units]
-        hs, d_outputs = unstack(before), unstack(d_outputs)
-        back = tf.transpose(recurrent_kernel)
+        inputs, u = tensors["inputs"], self.units
+        back = tf.transpose(tensors["recurrent_kernel"])
+        steps = steps_of(inputs)
 
-        def step(n, d_h, d_products, d_sums_g):
+        def step(n, d_h, d_recurrents, d_candidates):
             t = n if self.reverse else steps - 1 - n
-            d_h += d_outputs.read(t)
-            zr, g = zrs.read(t), gs.read(t)
-            z, r = tf.split(zr, 2, axis=1)
-            d_kept = d_h * z
-            d_sum_g = tf.raw_ops.TanhGrad(y=g, dy=d_h - d_kept)
-            d_zr = tf.concat([d_h * (hs.read(t) - g), d_sum_g * products.read(t)], axis=1)
-            d_zr = tf.raw_ops.SigmoidGrad(y=zr, dy=d_zr)
-            d_product = tf.cast(tf.concat([d_zr, d_sum_g * r], axis=1), self.dtype)
-            d_h = d_kept + tf.cast(tf.matmul(d_product, back), self.state_dtype)
-            d_sum_g = tf.cast(d_sum_g, self.dtype)
-            return d_h, d_products.write(t, d_product), d_sums_g.write(t, d_sum_g)
+            d_h += d_outputs[t]
+            d_recurrent = tf.concat([d_h] * 3, axis=1) * kept["recurrent"].read(t)
+            d_recurrent = tf.cast(d_recurrent, self.dtype)  # [batch, 3 · units]
+            d_candidate = tf.cast(d_h * kept["candidate"].read(t), self.dtype)
+            d_h = d_h * kept["state"].read(t)
+            d_h += tf.cast(tf.matmul(d_recurrent, back), self.state_dtype)
+            rooms = d_recurrents.write(t, d_recurrent), d_candidates.write(t, d_candidate)
+            return d_h, *rooms
 
         rooms = array(steps, 3 * u, self.dtype), array(steps, u, self.dtype)
-        d_h, d_products, d_sums_g = loop(steps, step, (d_h, *rooms))
-        d_products = d_products.stack()  # [time, batch, 3 · units]
-        d_projected = tf.concat([d_products[..., : 2 * u], d_sums_g.stack()], axis=2)
-        d_kernel = weight_gradient(tf.cast(before, self.dtype), d_products)
-        return d_projected, d_kernel, tf.reduce_sum(d_products, axis=[0, 1]), d_h
+        d_h, d_recurrents, d_candidates = loop(steps, step, (d_h, *rooms))
+
+        d_recurrents = stack(d_recurrents, inputs)  # [time, batch, 3 · units]
+        d_sums = tf.concat([d_recurrents[..., : 2 * u], stack(d_candidates, inputs)], axis=2)
+        before = tf.cast(states_before(outputs, tensors["h"], self.reverse), self.dtype)
+        gradients = {
+            "inputs": product(d_sums, tf.transpose(tensors["kernel"])),
+            "kernel": kernel_gradient(inputs, d_sums),
+            "recurrent_kernel": kernel_gradient(before, d_recurrents),
+            "h": d_h,
+        }
+        if "bias" in tensors:
+            gradients["bias"] = bias_gradient(d_sums)
+            gradients["recurrent_bias"] = bias_gradient(d_recurrents)
+        return gradients

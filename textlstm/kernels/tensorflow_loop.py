@@ -1,4 +1,4 @@
-"""What the TensorFlow kernels have in common: time-major sequences, loops over them, masks.
+"""What the TensorFlow kernels have in common: halves of a batch, loops over time, masks, gradients.
 
 Sequences are `[time, batch, …]` in here. Under a 16-bit dtype policy the matrix products are of 16
 bits, gates and memory of 32.
@@ -10,10 +10,73 @@ import tensorflow as tf
 # as much as on several small operations.
 _UNROLLED = 4
 # How many rounds may be under way at once: what the next step does not wait for, such as keeping
-# the gates for the gradient, goes on beside it.
+# the factors for the gradient, goes on beside it.
 _PARALLEL = 32
 # A sum that σ and tanh take to exactly 0 or 1, whatever is added to it in the loop; float16 has it.
 SATURATED = 3e4
+# Batches of fewer rows are not halved: a product with so few takes as long as with half of them.
+_WORTH_HALVING = 8
+
+
+def in_halves(run, cell, inputs, initial_state, mask=None, **options):
+    """Runs a kernel over the two halves of a batch, side by side.
+
+    The steps of a recurrence wait for each other, and most of their operations are too small to be
+    shared between processors; the halves wait for nothing of each other.
+
+    Args:
+        run: the kernel.
+        cell: as of `scan`, like the rest and the result.
+        inputs: `[batch, time, features]`.
+        initial_state: list of `[batch, size]`.
+        mask: `[batch, time]`, or `None`.
+        **options: the other arguments of the kernel.
+    """
+    batch = inputs.shape[0]
+    if batch is None:
+        batch = tf.shape(inputs)[0]
+        first = tf.where(batch >= _WORTH_HALVING, batch // 2, 0)  # an empty half takes one step
+    elif batch >= _WORTH_HALVING:
+        first = batch // 2
+    else:
+        return run(cell, inputs, initial_state, mask=mask, **options)
+
+    def halve(tensor):
+        return [None] * 2 if tensor is None else tf.split(tensor, [first, batch - first], num=2)
+
+    states = zip(*map(halve, initial_state))
+    results = [
+        run(cell, inputs, list(state), mask=mask, **options)
+        for inputs, state, mask in zip(halve(inputs), states, halve(mask))
+    ]
+    outputs, final_states = zip(*results)
+    return tf.concat(outputs, axis=0), [tf.concat(pair, axis=0) for pair in zip(*final_states)]
+
+
+def run_with_gradient(sequence, tensors: tuple, training):
+    """Runs `sequence.forward(*tensors)`, and has `sequence.backward` compute its gradient.
+
+    What the gradient needs is kept while training only. A gradient that is asked for nevertheless
+    (that of a saliency map, say) runs the loop forward once more.
+
+    Args:
+        sequence: has `forward(*tensors, keep)`, which returns its results and what it kept, and
+            `backward(tensors, results, kept, d_results)`, which returns the gradients of `tensors`.
+        tensors: what has gradients.
+        training: whether the steps are part of training.
+    """
+
+    @tf.custom_gradient
+    def run(*tensors):
+        results, kept = sequence.forward(*tensors, keep=bool(training))
+
+        def gradient(*d_results):
+            factors = kept or sequence.forward(*tensors, keep=True)[1]
+            return sequence.backward(tensors, results, factors, d_results)
+
+        return results, gradient
+
+    return run(*tensors)
 
 
 def loop(steps, step, state) -> tuple:
@@ -45,16 +108,21 @@ def loop(steps, step, state) -> tuple:
     return tuple(state)
 
 
+def steps_of(sequence):
+    """Returns how many steps are run: with no rows just one, for a stack cannot be empty."""
+    time, batch = tf.unstack(tf.shape(sequence)[:2])
+    return tf.where(batch > 0, time, tf.minimum(time, 1))
+
+
 def array(steps, size: int, dtype) -> tf.TensorArray:
     """Returns room for `steps` tensors `[batch, size]`, each written once and read at will."""
     return tf.TensorArray(dtype, steps, element_shape=[None, size], clear_after_read=False)
 
 
-def unstack(sequence) -> tf.TensorArray:
-    """Returns the steps of a sequence, to be read one by one."""
-    return tf.TensorArray(sequence.dtype, tf.shape(sequence)[0], clear_after_read=False).unstack(
-        sequence
-    )
+def stack(room: tf.TensorArray, like):
+    """Returns what was written as one tensor, with the time and batch of `like`."""
+    size = room.element_shape[1]
+    return tf.reshape(room.stack(), [*tf.unstack(tf.shape(like)[:2]), size])
 
 
 def dtypes(cell) -> tuple:
@@ -63,29 +131,31 @@ def dtypes(cell) -> tuple:
     return dtype, tf.float32 if dtype.size == 2 else dtype
 
 
-def project(inputs, kernel, bias):
-    """Computes `inputs · kernel + bias` for all steps, as one product of matrices.
+def product(sequence, kernel):
+    """Multiplies every step by a kernel, as one product of matrices.
 
     Args:
-        inputs: `[batch, time, features]`.
+        sequence: `[time, batch, features]`.
         kernel: `[features, width]`.
-        bias: `[width]`, or `None`.
 
     Returns:
         `[time, batch, width]`.
     """
-    inputs = tf.transpose(tf.cast(inputs, kernel.dtype), [1, 0, 2])
-    shape = tf.shape(inputs)
-    product = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
-    if bias is not None:
-        product += bias
-    return tf.reshape(product, [shape[0], shape[1], kernel.shape[1]])
+    time, batch = tf.unstack(tf.shape(sequence)[:2])
+    rows = tf.matmul(tf.reshape(sequence, [-1, kernel.shape[0]]), kernel)
+    return tf.reshape(rows, [time, batch, kernel.shape[1]])
 
 
-def weight_gradient(before, after):
+def kernel_gradient(before, after):
     """Sums `beforeᵀ · after` over all steps and rows, as one product of matrices."""
     before, after = (tf.reshape(x, [-1, x.shape[2]]) for x in (before, after))
     return tf.matmul(before, after, transpose_a=True)
+
+
+def bias_gradient(after):
+    """Sums over all steps and rows; 16-bit numbers are added up in 32."""
+    wide = tf.float32 if after.dtype.size == 2 else after.dtype
+    return tf.cast(tf.reduce_sum(tf.cast(after, wide), axis=[0, 1]), after.dtype)
 
 
 def states_before(states, first, reverse: bool):
@@ -101,9 +171,11 @@ def states_before(states, first, reverse: bool):
     return tf.concat([first[None], states[:-1]], axis=0)
 
 
-def time_major(mask):
-    """Returns a mask as bool `[time, batch, 1]`."""
-    return tf.transpose(tf.cast(mask, tf.bool))[:, :, None]
+def time_major(tensor, dtype):
+    """Returns `[batch, time, …]` as `[time, batch, …]`; a mask with a third axis of 1."""
+    if tensor.shape.rank == 2:
+        tensor = tensor[:, :, None]
+    return tf.transpose(tf.cast(tensor, dtype), [1, 0, 2])
 
 
 def as_returned(outputs, mask, reverse: bool):

@@ -3,15 +3,15 @@
 What makes it fast, against a loop over the cell that TensorFlow differentiates itself:
 
 - The product with the inputs is one large product for all steps, before the loop.
-- The gradient is a loop of its own, with one product a step by a kernel that is transposed once;
-  the gradient of the kernel is one large product over all steps, behind the loop.
 - All gates come out of one tanh, for σ(x) = (tanh(x / 2) + 1) / 2: what the weights give to σ is
   halved before the loop. The gradient of tanh is one operation of TensorFlow's.
+- The gradient is a loop of its own. A gradient is linear in what it is given, so a step back only
+  multiplies by factors that the loop forward worked out while its gates were at hand; peepholes and
+  coupled gates are within the factors. What stays is one product by a kernel that is transposed
+  once; the gradients of kernels and inputs are one large product each, behind the loop.
 - Masks cost next to nothing. Before the loop, the sums of masked steps are made so large that
   i = 0, f = 1 and o = 0 exactly: then c is copied, and every gradient of the step is 0, by
   themselves. Only h has to be chosen.
-- The gates are kept for the gradient while training only. A gradient that is asked for nevertheless
-  (that of a saliency map, say) runs the loop forward once more.
 """
 
 import tensorflow as tf
@@ -20,54 +20,44 @@ from textlstm.kernels.tensorflow_loop import (
     SATURATED,
     array,
     as_returned,
+    bias_gradient,
     dtypes,
+    kernel_gradient,
     loop,
-    project,
+    product,
+    run_with_gradient,
+    stack,
     states_before,
+    steps_of,
     time_major,
-    unstack,
-    weight_gradient,
 )
 
 
 def run_lstm(cell, inputs, initial_state, mask=None, reverse=False, training=False):
     """Runs an `LSTMCell` over a sequence; arguments and result are those of `scan`."""
     dtype, memory_dtype = dtypes(cell)
-
-    def columns(other: float, **of_symbols: float):
-        """Returns `[G · units]`, one number for all columns of a gate."""
-        numbers = [of_symbols.get(symbol, other) for symbol in cell.symbols]
-        return tf.repeat(tf.constant(numbers, dtype), cell.units)
-
-    halved = columns(0.5, c=1.0)
-    kernel = halved * tf.cast(cell.kernel, dtype)
-    recurrent_kernel = halved * tf.cast(cell.recurrent_kernel, dtype)
-    bias = None if cell.bias is None else halved * tf.cast(cell.bias, dtype)
-    extra = {}  # the weights of the variants
+    halved = _columns(cell, dtype, 0.5, c=1.0)
+    tensors = {
+        "inputs": time_major(inputs, dtype),
+        "kernel": halved * tf.cast(cell.kernel, dtype),
+        "recurrent_kernel": halved * tf.cast(cell.recurrent_kernel, dtype),
+        "h": tf.cast(initial_state[0], dtype),
+        "c": tf.cast(initial_state[1], memory_dtype),
+    }
+    if cell.bias is not None:
+        tensors["bias"] = halved * tf.cast(cell.bias, dtype)
     if cell.peephole:
-        extra["peephole"] = 0.5 * tf.cast(cell.peephole_kernel, memory_dtype)
+        tensors["peephole"] = 0.5 * tf.cast(cell.peephole_kernel, memory_dtype)
     if cell.proj_size:
-        extra["projection"] = tf.cast(cell.projection_kernel, dtype)
-
-    projected = project(inputs, kernel, bias)  # [time, batch, G · units]
-    if mask is not None:
-        closed = columns(-SATURATED, f=SATURATED, c=0.0)
-        projected = tf.where(time_major(mask), projected, closed)
-    sequence = _Sequence(cell, mask, reverse)
-
-    @tf.custom_gradient
-    def run(*tensors):
-        outputs, h, c, kept = sequence.forward(*tensors, keep=bool(training))
-
-        def gradient(*d_results):
-            gates = kept or sequence.forward(*tensors, keep=True)[-1]
-            return sequence.backward(tensors, outputs, c, gates, d_results)
-
-        return (outputs, h, c), gradient
-
-    h_0, c_0 = tf.cast(initial_state[0], dtype), tf.cast(initial_state[1], memory_dtype)
-    outputs, h, c = run(projected, recurrent_kernel, h_0, c_0, extra)
+        tensors["projection"] = tf.cast(cell.projection_kernel, dtype)
+    outputs, h, c = run_with_gradient(_Sequence(cell, mask, reverse), (tensors,), training)
     return as_returned(outputs, mask, reverse), [h, tf.cast(c, dtype)]
+
+
+def _columns(cell, dtype, other: float, **of_symbols: float):
+    """Returns `[G · units]`, one number for all columns of a gate."""
+    numbers = [of_symbols.get(symbol, other) for symbol in cell.symbols]
+    return tf.repeat(tf.constant(numbers, dtype), cell.units)
 
 
 class _Sequence:
@@ -85,131 +75,73 @@ class _Sequence:
         self.output_size = cell.output_size
         self.dtype, self.memory_dtype = dtypes(cell)
         self.reverse = reverse
+        # σ = scale · tanh + shift, and the candidate is tanh itself.
+        self.scale = _columns(cell, self.memory_dtype, 0.5, c=1.0)
+        self.shift = _columns(cell, self.memory_dtype, 0.5, c=0.0)
+        self.closed = _columns(cell, self.dtype, -SATURATED, f=SATURATED, c=0.0)
         self.is_real = None
         if mask is not None:
             shape = [*tf.unstack(tf.shape(mask)[::-1]), cell.output_size]
-            self.is_real = tf.broadcast_to(time_major(mask), shape)  # [time, batch, size of h]
-        # σ = scale · tanh + shift, and the candidate is tanh itself.
-        by_symbol = [(1.0, 0.0) if symbol == "c" else (0.5, 0.5) for symbol in cell.symbols]
-        self.scale, self.shift = (
-            tf.repeat(tf.constant(numbers, self.memory_dtype), cell.units)
-            for numbers in zip(*by_symbol)
-        )
+            # [time, batch, size of h]: a choice by a mask of the shape of h is much the fastest.
+            self.is_real = tf.broadcast_to(time_major(mask, tf.bool), shape)
 
-    def forward(self, projected, recurrent_kernel, h, c, extra, *, keep: bool):
+    def forward(self, tensors: dict, *, keep: bool):
         """Runs all steps.
 
         Args:
-            projected: the halved sums without the part of h, `[time, batch, G · units]`.
-            recurrent_kernel: `[size of h, G · units]`, halved likewise.
-            h: the first state, `[batch, size of h]`.
-            c: the first memory, `[batch, units]`.
-            extra: the weights of the variants: "peephole" `[G - 1, units]`, halved; "projection"
-                `[units, size of h]`.
+            tensors: "inputs" `[time, batch, features]`; "kernel" `[features, G · units]`,
+                "recurrent_kernel" `[size of h, G · units]` and "bias" `[G · units]`, halved; the
+                first states "h" `[batch, size of h]` and "c" `[batch, units]`; "peephole"
+                `[G - 1, units]`, halved; "projection" `[units, size of h]`. Bias, peephole and
+                projection only if the cell has them.
             keep: whether what the gradient needs is kept.
 
         Returns:
-            `(outputs, h, c, kept)`: `[time, batch, size of h]`, the last states, and the tanhs, the
-            memories before each step in the order of the steps, and with a projection o ⊙ tanh(c).
+            `(outputs, h, c)`: `[time, batch, size of h]` and the last states; and what was kept, by
+            name: the factors of `backward`, c before each step for peepholes, and o ⊙ tanh(c) for
+            a projection. It is in the order of time.
         """
-        steps = tf.shape(projected)[0]
-        sums = unstack(projected)
-        is_real = None if self.is_real is None else unstack(self.is_real)
+        inputs, recurrent_kernel = tensors["inputs"], tensors["recurrent_kernel"]
+        sums = product(inputs, tensors["kernel"])  # [time, batch, G · units], without h's part
+        if "bias" in tensors:
+            sums += tensors["bias"]
+        if self.is_real is not None:
+            sums = tf.where(self.is_real[:, :, :1], sums, self.closed)
+        steps = steps_of(inputs)
 
-        def step(n, h, c, outputs, *kept):
+        def step(n, h, c, outputs, kept):
             t = steps - 1 - n if self.reverse else n
-            z = tf.cast(sums.read(t) + tf.matmul(h, recurrent_kernel), self.memory_dtype)
-            tanhs, gate, new_c = self._gates_and_memory(z, c, extra.get("peephole"))
-            shown = tf.cast(gate["o"] * tf.tanh(new_c), self.dtype)  # [batch, units]
-            new_h = tf.matmul(shown, extra["projection"]) if "projection" in extra else shown
-            if is_real is not None:
-                new_h = tf.where(is_real.read(t), new_h, h)
-            values = zip((t, n, t), (tanhs, c, shown))
-            kept = [room.write(at, value) for room, (at, value) in zip(kept, values)]
-            return (new_h, new_c, outputs.write(t, new_h), *kept)
+            z = tf.cast(sums[t] + tf.matmul(h, recurrent_kernel), self.memory_dtype)
+            tanhs, gate, new_c = self._gates_and_memory(z, c, tensors.get("peephole"))
+            tanh_c = tf.tanh(new_c)
+            shown = tf.cast(gate["o"] * tanh_c, self.dtype)  # [batch, units]
+            new_h = tf.matmul(shown, tensors["projection"]) if "projection" in tensors else shown
+            if self.is_real is not None:
+                new_h = tf.where(self.is_real[t], new_h, h)
+            if keep:
+                values = self._factors(tanhs, gate, c, tanh_c, tensors.get("peephole"))
+                values |= {"c_before": c, "shown": shown}
+                kept = {name: room.write(t, values[name]) for name, room in kept.items()}
+            return new_h, new_c, outputs.write(t, new_h), kept
 
-        kept = []
+        kept = {}
         if keep:
-            kept.append(array(steps, len(self.symbols) * self.units, self.memory_dtype))
-            kept.append(array(steps, self.units, self.memory_dtype))
-        if keep and "projection" in extra:
-            kept.append(array(steps, self.units, self.dtype))
+            sizes = {"sums": len(self.symbols), "memory_from_h": 1, "memory": 1}
+            sizes |= {"c_before": 1} if "peephole" in tensors else {}
+            kept = {n: array(steps, k * self.units, self.memory_dtype) for n, k in sizes.items()}
+        if keep and "projection" in tensors:
+            kept["shown"] = array(steps, self.units, self.dtype)
         outputs = array(steps, self.output_size, self.dtype)
-        h, c, outputs, *kept = loop(steps, step, (h, c, outputs, *kept))
-        return outputs.stack(), h, c, kept
-
-    def backward(self, tensors, outputs, c, kept, d_results):
-        """Computes the gradients of what `forward` was given, in its order.
-
-        Args:
-            tensors: those arguments of `forward`.
-            outputs: its result.
-            c: its last memory, `[batch, units]`.
-            kept: what it kept.
-            d_results: the gradients of outputs, h and c.
-        """
-        _, recurrent_kernel, h_0, _, extra = tensors
-        tanhs, memories, *shown = kept
-        d_outputs, d_h, d_c = d_results
-        steps = tf.shape(outputs)[0]
-        d_outputs = unstack(d_outputs)
-        is_real = None if self.is_real is None else unstack(self.is_real)
-        back = tf.transpose(recurrent_kernel)
-        if "projection" in extra:
-            project_back = tf.transpose(extra["projection"])
-        peeps = self._by_symbol(extra.get("peephole"))
-
-        def step(n, d_h, d_c, c, d_sums, *d_hs):
-            t = n if self.reverse else steps - 1 - n
-            d_h += tf.cast(d_outputs.read(t), self.memory_dtype)
-            d_shown = d_h  # [batch, units]
-            if "projection" in extra:
-                d_projected = tf.cast(d_h, self.dtype)
-                d_hs = [room.write(t, d_projected) for room in d_hs]
-                d_shown = tf.cast(tf.matmul(d_projected, project_back), self.memory_dtype)
-            tanhs_t, c_before = tanhs.read(t), memories.read(steps - 1 - n)
-            gate = self._gates(tanhs_t)
-            tanh_c = tf.tanh(c)
-            d_o = d_shown * tanh_c
-            d_c += _tanh_gradient(tanh_c, d_shown * gate["o"])
-            if peeps:
-                tanh_o = tanhs_t[:, -self.units :]
-                d_c += peeps["o"] * _tanh_gradient(tanh_o, 0.5 * d_o)
-            d_gate = {"c": d_c * gate["i"], "o": d_o}
-            if "i" in self.symbols:
-                d_gate |= {"i": d_c * gate["c"], "f": d_c * c_before}
-            else:
-                d_gate["f"] = d_c * (c_before - gate["c"])
-            d_gates = tf.concat([d_gate[symbol] for symbol in self.symbols], axis=1)
-            d_z = _tanh_gradient(tanhs_t, self.scale * d_gates)  # [batch, G · units]
-            d_c *= gate["f"]
-            if peeps:
-                d_part = dict(zip(self.symbols, tf.split(d_z, len(self.symbols), axis=1)))
-                d_c += sum(d_part[symbol] * peeps[symbol] for symbol in peeps if symbol != "o")
-            d_z = tf.cast(d_z, self.dtype)
-            d_h_before = tf.cast(tf.matmul(d_z, back), self.memory_dtype)
-            if is_real is not None:
-                d_h_before = tf.where(is_real.read(t), d_h_before, d_h)
-            return (d_h_before, d_c, c_before, d_sums.write(t, d_z), *d_hs)
-
-        d_sums = array(steps, len(self.symbols) * self.units, self.dtype)
-        d_hs = [array(steps, self.output_size, self.dtype)] if "projection" in extra else []
-        d_h = tf.cast(d_h, self.memory_dtype)
-        d_h, d_c, _, d_sums, *d_hs = loop(steps, step, (d_h, d_c, c, d_sums, *d_hs))
-        d_sums = d_sums.stack()  # [time, batch, G · units]
-        d_kernel = weight_gradient(states_before(outputs, h_0, self.reverse), d_sums)
-        d_extra = {}
-        if "peephole" in extra:
-            d_extra["peephole"] = self._peephole_gradient(d_sums, memories.stack(), c)
-        if "projection" in extra:
-            d_extra["projection"] = weight_gradient(shown[0].stack(), d_hs[0].stack())
-        return d_sums, d_kernel, tf.cast(d_h, self.dtype), d_c, d_extra
+        h, c, outputs, kept = loop(steps, step, (tensors["h"], tensors["c"], outputs, kept))
+        return (stack(outputs, inputs), h, c), kept
 
     def _gates_and_memory(self, z, c, peephole) -> tuple:
-        """Computes the tanhs of the sums `z`, the gates and the new memory."""
+        """Computes the tanhs of the sums `z`, the gates by symbol, and the new memory."""
         if peephole is None:
             tanhs = tf.tanh(z)
-            gate = self._gates(tanhs)
+            gates = tf.split(self.scale * tanhs + self.shift, len(self.symbols), axis=1)
+            gate = dict(zip(self.symbols, gates))
+            gate.setdefault("i", 1 - gate["f"])
             return tanhs, gate, gate["f"] * c + gate["i"] * gate["c"]
         peeps = self._by_symbol(peephole)
         zs = dict(zip(self.symbols, tf.split(z, len(self.symbols), axis=1)))
@@ -221,26 +153,108 @@ class _Sequence:
         gate = {"i": i, "f": f, "c": tanh["c"], "o": 0.5 * tanh["o"] + 0.5}
         return tf.concat([tanh[symbol] for symbol in self.symbols], axis=1), gate, new_c
 
-    def _gates(self, tanhs) -> dict:
-        """Takes the tanhs of the halved sums, `[batch, G · units]`, to the gates by symbol."""
-        gates = tf.split(self.scale * tanhs + self.shift, len(self.symbols), axis=1)
-        gate = dict(zip(self.symbols, gates))
-        return gate if "i" in gate else {**gate, "i": 1 - gate["f"]}
+    def _factors(self, tanhs, gate, c, tanh_c, peephole) -> dict:
+        """Computes what a step multiplies gradients by, while its gates are at hand.
+
+        With dh and dc the gradients of o ⊙ tanh(c) and of c, and tanh' = 1 - tanh²:
+
+            dc        ← dc + dh ⊙ "memory_from_h"    o ⊙ tanh'(c)
+            2 · dz    = (dc, dc, dc, dh) ⊙ "sums"    (g, c before, 2 · i, tanh(c)) ⊙ tanh'(z)
+            dc before = dc ⊙ "memory"                f
+
+        for the halved sums z of (i, f, g, o). All four sums come out doubled alike, which the
+        products behind take back. Where gates are coupled, f takes c - g. A peephole adds p ⊙ dz of
+        o to dc, and those of i and f to dc before.
+
+        Args:
+            tanhs: of the halved sums, `[batch, G · units]`.
+            gate: the gates by symbol, `[batch, units]`.
+            c: the memory before the step.
+            tanh_c: tanh of the memory after it.
+            peephole: halved, or `None`.
+        """
+        inner = {"i": gate["c"], "f": c, "c": 2 * gate["i"], "o": tanh_c}
+        if "i" not in self.symbols:
+            inner["f"] = c - gate["c"]
+        sums = _tanh_gradient(tanhs, tf.concat([inner[s] for s in self.symbols], axis=1))
+        memory_from_h, memory = _tanh_gradient(tanh_c, gate["o"]), gate["f"]
+        if peephole is not None:
+            peeps = self._by_symbol(0.5 * peephole)  # the factors are of 2 · dz
+            part = dict(zip(self.symbols, tf.split(sums, len(self.symbols), axis=1)))
+            memory_from_h += peeps["o"] * part["o"]
+            memory += sum(peeps[symbol] * part[symbol] for symbol in peeps if symbol != "o")
+        return {"sums": sums, "memory_from_h": memory_from_h, "memory": memory}
 
     def _by_symbol(self, peephole) -> dict:
         """Returns the rows of the peephole weights by the symbol of their gate."""
         symbols = self.symbols.replace("c", "")
-        return {} if peephole is None else dict(zip(symbols, tf.unstack(peephole, len(symbols))))
+        return dict(zip(symbols, tf.unstack(peephole, len(symbols))))
 
-    def _peephole_gradient(self, d_sums, memories, last):
+    def backward(self, arguments, results, kept, d_results):
+        """Computes the gradients of what `forward` was given.
+
+        Args:
+            arguments: the tensors, as a tuple of one.
+            results: what it returned.
+            kept: what it kept.
+            d_results: the gradients of outputs, h and c.
+        """
+        (tensors,) = arguments
+        outputs, _, last_c = results
+        d_outputs, d_h, d_c = d_results
+        inputs = tensors["inputs"]
+        back = 0.5 * tf.transpose(tensors["recurrent_kernel"])
+        if "projection" in tensors:
+            project_back = tf.transpose(tensors["projection"])
+        steps = steps_of(inputs)
+
+        def step(n, d_h, d_c, d_sums, d_hs):
+            t = n if self.reverse else steps - 1 - n
+            d_h += tf.cast(d_outputs[t], self.memory_dtype)
+            d_shown = d_h  # [batch, units]
+            if "projection" in tensors:
+                d_projected = tf.cast(d_h, self.dtype)
+                d_hs = [room.write(t, d_projected) for room in d_hs]
+                d_shown = tf.cast(tf.matmul(d_projected, project_back), self.memory_dtype)
+            d_c += d_shown * kept["memory_from_h"].read(t)
+            d_z = tf.concat([d_shown if s == "o" else d_c for s in self.symbols], axis=1)
+            d_z = tf.cast(d_z * kept["sums"].read(t), self.dtype)  # [batch, G · units], doubled
+            d_h_before = tf.cast(tf.matmul(d_z, back), self.memory_dtype)
+            if self.is_real is not None:
+                d_h_before = tf.where(self.is_real[t], d_h_before, d_h)
+            return d_h_before, d_c * kept["memory"].read(t), d_sums.write(t, d_z), d_hs
+
+        d_sums = array(steps, len(self.symbols) * self.units, self.dtype)
+        d_hs = [array(steps, self.output_size, self.dtype)] if "projection" in tensors else []
+        d_h = tf.cast(d_h, self.memory_dtype)
+        d_h, d_c, d_sums, d_hs = loop(steps, step, (d_h, d_c, d_sums, d_hs))
+
+        d_sums = stack(d_sums, inputs)  # [time, batch, G · units], doubled
+        before = states_before(outputs, tensors["h"], self.reverse)
+        gradients = {
+            "inputs": product(d_sums, 0.5 * tf.transpose(tensors["kernel"])),
+            "kernel": 0.5 * kernel_gradient(inputs, d_sums),
+            "recurrent_kernel": 0.5 * kernel_gradient(before, d_sums),
+            "h": tf.cast(d_h, self.dtype),
+            "c": d_c,
+        }
+        if "bias" in tensors:
+            gradients["bias"] = 0.5 * bias_gradient(d_sums)
+        if "peephole" in tensors:
+            c_before = stack(kept["c_before"], inputs)
+            gradients["peephole"] = 0.5 * self._peephole_gradient(d_sums, c_before, last_c)
+        if "projection" in tensors:
+            shown = stack(kept["shown"], inputs)
+            gradients["projection"] = kernel_gradient(shown, stack(d_hs[0], inputs))
+        return gradients
+
+    def _peephole_gradient(self, d_sums, c_before, last_c):
         """Sums over all steps and rows what each peephole passed on, `[G - 1, units]`."""
-        after = tf.concat([memories[1:], last[None]], axis=0)
-        if self.reverse:  # from the order of the steps to that of time
-            memories, after = memories[::-1], after[::-1]
+        c_after = states_before(c_before, last_c, not self.reverse)
         d_sums = tf.split(tf.cast(d_sums, self.memory_dtype), len(self.symbols), axis=2)
         return tf.stack(
             [
-                tf.reduce_sum(d_z * (after if symbol == "o" else memories), axis=[0, 1])
+                tf.reduce_sum(d_z * (c_after if symbol == "o" else c_before), axis=[0, 1])
                 for symbol, d_z in zip(self.symbols, d_sums)
                 if symbol != "c"
             ]

@@ -178,6 +178,7 @@ class RNN(keras.layers.Layer):
                     mask=mask,
                     reverse=direction == 1,
                     training=training,
+                    directions=self.num_directions,
                 )
                 directions.append(outputs + skips[direction] if skips else outputs)
                 final_states.append(states)
