@@ -8,7 +8,7 @@ import tensorflow as tf
 
 # So many steps are written out in the body of a loop: TensorFlow spends on each round of a loop
 # as much as on several small operations.
-_UNROLLED = 4
+_UNROLLED = 8
 # How many rounds may be under way at once: what the next step does not wait for, such as keeping
 # the factors for the gradient, goes on beside it.
 _PARALLEL = 32
