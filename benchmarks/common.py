@@ -12,6 +12,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 THREADS = 2
+_SHORT = 0.1  # seconds
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, str(THREADS))
@@ -41,6 +42,9 @@ def time_in_turn(
 ) -> dict[str, float]:
     """Times calls in turn, so that whatever slows the machine down slows them all.
 
+    A turn of short calls begins with one that is not timed, as steps of a training follow their
+    like: it would pay for the data and the threads that the turn before it left behind.
+
     Args:
         calls: what to time, by name; each is called twice beforehand.
         seconds: after so many, no further round begins (at least 3 are made).
@@ -58,9 +62,9 @@ def time_in_turn(
         if done >= 3 and time.perf_counter() - started > seconds:
             break
         for name, call in calls.items():
-            begin = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - begin)
+            if not times[name] or times[name][-1] < _SHORT:
+                call()
+            times[name].append(_seconds(call))
     return {name: statistics.median(values) for name, values in times.items()}
 
 

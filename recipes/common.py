@@ -63,6 +63,14 @@ def add_shared_flags(parser: argparse.ArgumentParser, shape: dict, epochs: int) 
         "columns are given by position",
     )
     data("--encoding", default="utf-8", help="of the files; default utf-8")
+    data(
+        "--validation-share",
+        type=fraction,
+        default=0.1,
+        metavar="SHARE",
+        help="of the training rows that the model is stopped by, where the data has no such part; "
+        "default 0.1",
+    )
     data("--limit", type=positive, help="use at most so many rows of each part")
     data(
         "--deduplicate",
@@ -137,6 +145,13 @@ def share(text: str) -> float:
     """Reads a number from 0 to below 1 from the command line."""
     if not 0 <= _number(text) < 1:
         raise argparse.ArgumentTypeError(f"must be in [0, 1), got {text!r}")
+    return _number(text)
+
+
+def fraction(text: str) -> float:
+    """Reads a number between 0 and 1 from the command line."""
+    if not 0 < _number(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, got {text!r}")
     return _number(text)
 
 

@@ -126,6 +126,7 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path):
         (["--data", "TABLE", "--warmup", "1"], "must be in [0, 1), got '1'"),
         (["--data", "TABLE", "--average", "often"], "must be in [0, 1), got 'often'"),
         (["--data", "TABLE", "--label-smoothing", "-1"], "must be in [0, 1), got '-1'"),
+        (["--data", "TABLE", "--validation-share", "0"], "must be above 0 and below 1, got '0'"),
         (["--data", "TABLE", "--adversarial", "1"], "must be in [0, 1), got '1'"),
         (["--data", "TABLE", "--learning-rate", "nan"], "must be a number above 0, got 'nan'"),
         (["--data", "TABLE", "--subword-sampling", "0"], "must be a number above 0, got '0'"),
@@ -189,7 +190,7 @@ def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypat
     flags += " --vectors two.vec --embedding-dim 2 --units 4 --convolution 3 --convolution-pool 2"
     flags += " --convolution-filters 6 --token-dropout 0.1"
     flags += " --dtype mixed_bfloat16 --average 0.9 --warmup 0.1 --label-smoothing 0.1"
-    flags += " --adversarial 0.1"
+    flags += " --adversarial 0.1 --validation-share 0.2"
     flags += " --max-batch-tokens 400 --subword-sampling 0.2 --batch-size 16 --epochs 1"
     assert run_here(monkeypatch, *flags.split(), "--export", "model") == 0
     printed = capfd.readouterr().out
