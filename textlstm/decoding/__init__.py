@@ -1,0 +1,6 @@
+"""Decoding: loops over any step function, from its logits to whole sequences of tokens."""
+
+from textlstm.decoding.beam_search import BeamSearch
+from textlstm.decoding.search import NEVER, Search
+
+__all__ = ["NEVER", "BeamSearch", "Search"]
