@@ -1,5 +1,13 @@
 """Layers: what a model is made of."""
 
+from textlstm.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    ScaledAttention,
+    make_attention,
+)
 from textlstm.layers.convolution import ConvolutionFront
 from textlstm.layers.embedding import TokenEmbedding
 from textlstm.layers.pooling import (
@@ -16,20 +24,26 @@ from textlstm.layers.tied_head import TiedHead
 from textlstm.layers.word_dropout import WordDropout
 
 __all__ = [
+    "AdditiveAttention",
+    "Attention",
     "AttentionPooling",
     "ConcatPooling",
     "ConvolutionFront",
+    "DotAttention",
     "GRU",
+    "GeneralAttention",
     "LSTM",
     "LastPooling",
     "MaxPooling",
     "MeanPooling",
     "RNN",
+    "ScaledAttention",
     "SequencePooling",
     "SimpleRNN",
     "TiedHead",
     "TokenEmbedding",
     "WordDropout",
+    "make_attention",
     "make_pooling",
     "serialize_cell",
 ]
