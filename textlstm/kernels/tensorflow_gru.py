@@ -35,7 +35,7 @@ def run_gru(cell, inputs, initial_state, mask=None, reverse=False, training=Fals
     }
     if cell.bias is not None:
         tensors["bias"], tensors["recurrent_bias"] = tf.unstack(tf.cast(cell.bias, dtype))
-    outputs, h = run_with_gradient(_Sequence(cell, mask, reverse), (tensors,), training)
+    outputs, h = run_with_gradient(_Sequence(cell, mask, reverse), tensors, training)
     return as_returned(tf.cast(outputs, dtype), mask, reverse), [tf.cast(h, dtype)]
 
 
@@ -122,16 +122,15 @@ class _Sequence:
         of_zr = tf.raw_ops.SigmoidGrad(y=zr, dy=of_zr)
         return {"recurrent": tf.concat([of_zr, candidate * r], axis=1), "candidate": candidate}
 
-    def backward(self, arguments, results, kept, d_results):
-        """Computes the gradients of what `forward` was given.
+    def backward(self, tensors: dict, results, kept, d_results) -> dict:
+        """Computes the gradients of what `forward` was given, by name.
 
         Args:
-            arguments: the tensors, as a tuple of one.
+            tensors: what it was given.
             results: what it returned.
             kept: what it kept.
             d_results: the gradients of outputs and h.
         """
-        (tensors,) = arguments
         outputs, _ = results
         d_outputs, d_h = d_results
         inputs, u = tensors["inputs"], self.units

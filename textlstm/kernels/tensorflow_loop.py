@@ -53,30 +53,30 @@ def in_halves(run, cell, inputs, initial_state, mask=None, **options):
     return tf.concat(outputs, axis=0), [tf.concat(pair, axis=0) for pair in zip(*final_states)]
 
 
-def run_with_gradient(sequence, tensors: tuple, training):
-    """Runs `sequence.forward(*tensors)`, and has `sequence.backward` compute its gradient.
+def run_with_gradient(sequence, tensors: dict, training):
+    """Runs `sequence.forward(tensors)`, and has `sequence.backward` compute its gradient.
 
     What the gradient needs is kept while training only. A gradient that is asked for nevertheless
     (that of a saliency map, say) runs the loop forward once more.
 
     Args:
-        sequence: has `forward(*tensors, keep)`, which returns its results and what it kept, and
+        sequence: has `forward(tensors, keep)`, which returns its results and what it kept, and
             `backward(tensors, results, kept, d_results)`, which returns the gradients of `tensors`.
-        tensors: what has gradients.
+        tensors: what has gradients, by name.
         training: whether the steps are part of training.
     """
 
     @tf.custom_gradient
-    def run(*tensors):
-        results, kept = sequence.forward(*tensors, keep=bool(training))
+    def run(tensors):
+        results, kept = sequence.forward(tensors, keep=bool(training))
 
         def gradient(*d_results):
-            factors = kept or sequence.forward(*tensors, keep=True)[1]
+            factors = kept or sequence.forward(tensors, keep=True)[1]
             return sequence.backward(tensors, results, factors, d_results)
 
         return results, gradient
 
-    return run(*tensors)
+    return run(tensors)
 
 
 def loop(steps, step, state) -> tuple:

@@ -50,7 +50,7 @@ def run_lstm(cell, inputs, initial_state, mask=None, reverse=False, training=Fal
         tensors["peephole"] = 0.5 * tf.cast(cell.peephole_kernel, memory_dtype)
     if cell.proj_size:
         tensors["projection"] = tf.cast(cell.projection_kernel, dtype)
-    outputs, h, c = run_with_gradient(_Sequence(cell, mask, reverse), (tensors,), training)
+    outputs, h, c = run_with_gradient(_Sequence(cell, mask, reverse), tensors, training)
     return as_returned(outputs, mask, reverse), [h, tf.cast(c, dtype)]
 
 
@@ -190,16 +190,15 @@ class _Sequence:
         symbols = self.symbols.replace("c", "")
         return dict(zip(symbols, tf.unstack(peephole, len(symbols))))
 
-    def backward(self, arguments, results, kept, d_results):
-        """Computes the gradients of what `forward` was given.
+    def backward(self, tensors: dict, results, kept, d_results) -> dict:
+        """Computes the gradients of what `forward` was given, by name.
 
         Args:
-            arguments: the tensors, as a tuple of one.
+            tensors: what it was given.
             results: what it returned.
             kept: what it kept.
             d_results: the gradients of outputs, h and c.
         """
-        (tensors,) = arguments
         outputs, _, last_c = results
         d_outputs, d_h, d_c = d_results
         inputs = tensors["inputs"]
