@@ -4,6 +4,8 @@ from textlstm.data.batches import BucketedBatches
 from textlstm.data.corpus import EncodedCorpus
 from textlstm.data.examples import Example, Source
 from textlstm.data.neighbour_vectors import own_vectors
+from textlstm.data.pairs import Pair, PairSource
+from textlstm.data.phrase_book import PhraseBookSource
 from textlstm.data.sample import SampleSource, sample_reviews, written_reviews
 from textlstm.data.sources import open_source
 from textlstm.data.splitting import Split, part_of, split_examples
@@ -18,6 +20,9 @@ __all__ = [
     "BucketedBatches",
     "EncodedCorpus",
     "Example",
+    "Pair",
+    "PairSource",
+    "PhraseBookSource",
     "SampleSource",
     "Source",
     "Split",
