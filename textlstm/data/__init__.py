@@ -4,6 +4,7 @@ from textlstm.data.batches import BucketedBatches
 from textlstm.data.corpus import EncodedCorpus
 from textlstm.data.examples import Example, Source
 from textlstm.data.neighbour_vectors import own_vectors
+from textlstm.data.pair_sources import open_pairs
 from textlstm.data.pairs import Pair, PairSource
 from textlstm.data.phrase_book import PhraseBookSource
 from textlstm.data.sample import SampleSource, sample_reviews, written_reviews
@@ -30,6 +31,7 @@ __all__ = [
     "WordVectors",
     "initialize_embedding",
     "load_word_vectors",
+    "open_pairs",
     "open_source",
     "own_vectors",
     "part_of",

@@ -9,10 +9,11 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -145,6 +146,22 @@ class SingleFile(FileTree):
 def open_archive(path: Path) -> FileTree:
     """Returns the tree of an archive whose name has one of `ARCHIVE_ENDINGS`."""
     return ZipArchive(path) if path.suffix.lower() == ".zip" else TarArchive(path)
+
+
+def short_name(path: Path, endings: Sequence[str] = ()) -> str:
+    """Returns a file's name without its ending, with what does not fit a folder's name as `-`.
+
+    Args:
+        path: of the file or folder.
+        endings: those that are taken off files.
+    """
+    name = path.resolve().name
+    if path.is_file():
+        for ending in sorted(endings, key=len, reverse=True):
+            if name.lower().endswith(ending):
+                name = name[: -len(ending)]
+                break
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
 
 
 def _parts(name: str) -> Parts:

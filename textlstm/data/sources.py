@@ -3,13 +3,12 @@
 A new kind of data is one line in `_NAMED`, `_PREFIXES` or `_ENDINGS` and a file with its reader.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from textlstm.data.class_folders import open_tree
 from textlstm.data.examples import Source
-from textlstm.data.file_trees import ARCHIVE_ENDINGS
+from textlstm.data.file_trees import ARCHIVE_ENDINGS, short_name
 from textlstm.data.joined import JoinedSource
 from textlstm.data.reading import check_encoding
 from textlstm.data.sample import SampleSource
@@ -27,6 +26,7 @@ _ENDINGS: dict[tuple[str, ...], Reader] = {
     TABLE_ENDINGS: single_table,
     ARCHIVE_ENDINGS: open_tree,
 }
+_ALL_ENDINGS = tuple(ending for group in _ENDINGS for ending in group)
 
 
 def open_source(
@@ -102,27 +102,15 @@ def _open(data: str | Path, columns: Columns, encoding: str) -> Source:
         if str(data).startswith(prefix):
             return reader(str(data), columns, encoding)
     path = Path(data).expanduser()
-    endings = [ending for group in _ENDINGS for ending in group]
     taken = (
         f"what is taken: {', '.join(_NAMED)}, tfds:NAME/CONFIG, or the path of a folder or of a "
-        f"file that ends with {', '.join(endings)}"
+        f"file that ends with {', '.join(_ALL_ENDINGS)}"
     )
     if not path.exists():
         raise InputError(f"data {str(data)!r}: there is no such file or folder; {taken}")
     if path.is_dir():
-        return open_tree(path, _short_name(path), columns, encoding)
+        return open_tree(path, short_name(path, _ALL_ENDINGS), columns, encoding)
     for group, reader in _ENDINGS.items():
         if has_ending(path.name, group):
-            return reader(path, _short_name(path), columns, encoding)
+            return reader(path, short_name(path, _ALL_ENDINGS), columns, encoding)
     raise InputError(f"data {str(data)!r}: the ending {path.suffix!r} is unknown; {taken}")
-
-
-def _short_name(path: Path) -> str:
-    """Returns the file's name without its ending, with what does not fit a folder's name as `-`."""
-    name = path.resolve().name
-    if path.is_file():
-        for ending in sorted((e for group in _ENDINGS for e in group), key=len, reverse=True):
-            if name.lower().endswith(ending):
-                name = name[: -len(ending)]
-                break
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"

@@ -99,69 +99,95 @@ class TableFile:
         Raises:
             InputError: for a row that cannot be read, with its file and line.
         """
-        kind = self.name.lower().removesuffix(".gz").rsplit(".", 1)[1]
+        if self._is_json:
+            for where, row, keys in self._objects(columns):
+                text, label = _json_text(row, keys[0], where), _json_label(row, keys[1], where)
+                yield Example(text, label, where)
+        else:
+            for where, text, label in self._rows(columns):
+                yield _example(where, text, label, columns.label_separator)
+
+    def pairs(self, columns: Columns) -> Iterator[tuple[str, str, str]]:
+        """Yields the place of each row, and the texts of both columns, which may be empty.
+
+        Args:
+            columns: where both texts stand, the second in the place of the label.
+
+        Raises:
+            InputError: for a row that cannot be read, with its file and line.
+        """
+        if not self._is_json:
+            yield from self._rows(columns)
+            return
+        for where, row, keys in self._objects(columns):
+            yield where, *(_json_text(row, key, where) for key in keys)
+
+    @property
+    def _is_json(self) -> bool:
+        return self.name.lower().removesuffix(".gz").endswith(".jsonl")
+
+    def _lines(self) -> Iterator[str]:
         for stream in self.tree.file(self.path):
             # Closing runs the stream's own clean-up also when a caller stops half way.
             with closing(lines(stream, self.encoding, self.name)) as text_lines:
-                if kind == "jsonl":
-                    yield from self._objects(text_lines, columns)
-                else:
-                    split = _csv_rows if kind == "csv" else _tsv_rows
-                    yield from self._rows(split(text_lines, self.name), columns)
+                yield from text_lines
 
-    def _rows(self, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Iterator[Example]:
-        first = next(rows, None)
-        if first is None:
-            return
-        number, fields = first
-        where = f"{self.name}:{number}"
-        by_position = _is_position(columns.text) or _is_position(columns.label)
-        if columns.header is False and not by_position:
-            raise InputError(
-                f"{where}: columns without a header are found by position; the first row has "
-                f"{_count(len(fields), 'column')}: {_shown(fields)}; give positions, such as "
-                "--text-column 0 --label-column 1, or leave out --no-header"
-            )
-        at_text, at_label = choose_columns(fields, columns, where)
-        width = len(fields)
-        if by_position and not columns.header:
-            yield self._example(number, fields, at_text, at_label, columns.label_separator)
-        for number, fields in rows:
-            if len(fields) != width:
+    def _rows(self, columns: Columns) -> Iterator[tuple[str, str, str]]:
+        """Yields place, text field and label field of each row."""
+        is_csv = self.name.lower().removesuffix(".gz").endswith(".csv")
+        with closing(self._lines()) as text_lines:
+            rows = (_csv_rows if is_csv else _tsv_rows)(text_lines, self.name)
+            first = next(rows, None)
+            if first is None:
+                return
+            number, fields = first
+            where = f"{self.name}:{number}"
+            by_position = _is_position(columns.text) or _is_position(columns.label)
+            if columns.header is False and not by_position:
                 raise InputError(
-                    f"{self.name}:{number}: has {_count(len(fields), 'column')} where the first "
-                    f"row has {width}; mend the row (a text that holds the separator or a line "
-                    "end must be quoted in .csv and cannot stand in .tsv)"
+                    f"{where}: columns without a header are found by position; the first row has "
+                    f"{_count(len(fields), 'column')}: {_shown(fields)}; give positions, such as "
+                    "--text-column 0 --label-column 1, or leave out --no-header"
                 )
-            yield self._example(number, fields, at_text, at_label, columns.label_separator)
+            at_text, at_label = choose_columns(fields, columns, where)
+            width = len(fields)
+            if by_position and not columns.header:
+                yield where, fields[at_text], fields[at_label]
+            for number, fields in rows:
+                where = f"{self.name}:{number}"
+                if len(fields) != width:
+                    raise InputError(
+                        f"{where}: has {_count(len(fields), 'column')} where the first row has "
+                        f"{width}; mend the row (a text that holds the separator or a line end "
+                        "must be quoted in .csv and cannot stand in .tsv)"
+                    )
+                yield where, fields[at_text], fields[at_label]
 
-    def _example(
-        self, number: int, fields: list[str], at_text: int, at_label: int, separator: str | None
-    ) -> Example:
-        where = f"{self.name}:{number}"
-        label = fields[at_label].strip()
-        if separator is not None:
-            names = (name.strip() for name in fields[at_label].split(separator))
-            return Example(fields[at_text], _label_list(names), where)
-        if not label:
-            raise InputError(f"{where}: has no label; give the row a label or take it out")
-        return Example(fields[at_text], label, where)
-
-    def _objects(self, text_lines: Iterator[str], columns: Columns) -> Iterator[Example]:
+    def _objects(self, columns: Columns) -> Iterator[tuple[str, dict, tuple[str, str]]]:
+        """Yields place, object, and the keys of text and label, of each line."""
         columns.refuse_table_flags(
             f"{self.name}: JSON lines", ' and give lists: {"text": "...", "label": ["...", "..."]}'
         )
         keys: tuple[str, str] | None = None
-        for number, line in enumerate(text_lines, start=1):
-            if not line.strip():
-                continue
-            where = f"{self.name}:{number}"
-            row = _json_object(line, where)
-            if keys is None:
-                names = list(row)
-                at_text, at_label = choose_columns(names, columns, where, positions=False)
-                keys = names[at_text], names[at_label]
-            yield Example(_json_text(row, keys[0], where), _json_label(row, keys[1], where), where)
+        with closing(self._lines()) as text_lines:
+            for number, line in enumerate(text_lines, start=1):
+                if not line.strip():
+                    continue
+                where = f"{self.name}:{number}"
+                row = _json_object(line, where)
+                if keys is None:
+                    names = list(row)
+                    at_text, at_label = choose_columns(names, columns, where, positions=False)
+                    keys = names[at_text], names[at_label]
+                yield where, row, keys
+
+
+def _example(where: str, text: str, label: str, separator: str | None) -> Example:
+    if separator is not None:
+        return Example(text, _label_list(name.strip() for name in label.split(separator)), where)
+    if not label.strip():
+        raise InputError(f"{where}: has no label; give the row a label or take it out")
+    return Example(text, label.strip(), where)
 
 
 def choose_columns(

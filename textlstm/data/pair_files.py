@@ -1,0 +1,161 @@
+"""Translations in files: two aligned files, a table, a folder of aligned files for each part.
+
+Aligned files hold the same number of lines, line n of one the translation of line n of the other.
+In a table without a header the first two columns are the texts, unless others are named.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import zip_longest
+from pathlib import Path
+
+from textlstm.data.examples import PART_NAMES, standard_part
+from textlstm.data.file_trees import ARCHIVE_ENDINGS, SingleFile, open_archive
+from textlstm.data.pairs import Pair, PairSource
+from textlstm.data.reading import lines, readable
+from textlstm.data.table_files import TABLE_ENDINGS, Columns, TableFile, has_ending
+from textlstm.errors import InputError
+
+PAIR_TABLE_ENDINGS = (*TABLE_ENDINGS, ".txt", ".txt.gz")
+_PLAIN_TABLES = tuple(ending for ending in PAIR_TABLE_ENDINGS if not ending.endswith(".gz"))
+_BY_POSITION = Columns("0", "1")
+
+
+class AlignedSource(PairSource):
+    """A source of two aligned files, or of two for each part.
+
+    Args:
+        name: see `PairSource`.
+        description: see `PairSource`.
+        files: for each part the source file and the target file.
+        encoding: of the files.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        files: dict[str, tuple[Path, Path]],
+        encoding: str,
+    ):
+        super().__init__(name, description, tuple(files))
+        self._files = files
+        self._encoding = encoding
+
+    def _read(self, part: str) -> Iterator[Pair]:
+        names = [path.name for path in self._files[part]]
+        sides = [self._lines(path) for path in self._files[part]]
+        number = 0
+        with closing(sides[0]), closing(sides[1]):
+            for number, (source, target) in enumerate(zip_longest(*sides), start=1):
+                if source is None or target is None:
+                    longer = sides[source is None]
+                    counts = [number - 1, number + sum(1 for _ in longer)]
+                    counts = counts if source is None else counts[::-1]
+                    raise InputError(
+                        f"{names[0]} has {counts[0]:,} lines and {names[1]} {counts[1]:,}; aligned "
+                        "files have as many, line n of one the translation of line n of the other"
+                    )
+                yield Pair(source, target, f"{names[0]}:{number}")
+
+    def _lines(self, path: Path) -> Iterator[str]:
+        for stream in SingleFile(path).file(()):
+            with closing(lines(stream, self._encoding, path.name)) as text_lines:
+                for line in text_lines:
+                    yield line.removesuffix("\n").removesuffix("\r")
+
+
+class PairTable(PairSource):
+    """A source of one table with a column for each language.
+
+    Args:
+        name: see `PairSource`.
+        table: the file.
+        columns: where the texts stand, the translation in the place of the label.
+
+    Raises:
+        InputError: if the table cannot be read as far as its first row, or lacks a column.
+    """
+
+    def __init__(self, name: str, table: TableFile, columns: Columns):
+        super().__init__(name, f"the table {table.name}", ("all",))
+        self._table = table
+        self._columns = columns
+        with closing(table.pairs(columns)) as rows:  # a wrong column shows at once
+            next(rows, None)
+
+    def _read(self, part: str) -> Iterator[Pair]:
+        for where, source, target in self._table.pairs(self._columns):
+            yield Pair(source, target, where)
+
+
+def aligned_files(paths: Sequence[Path], name: str, encoding: str) -> AlignedSource:
+    """Returns the source of two aligned files."""
+    description = f"the aligned files {' and '.join(path.name for path in paths)}"
+    return AlignedSource(name, description, {"all": tuple(paths)}, encoding)
+
+
+def aligned_folder(
+    folder: Path, name: str, languages: tuple[str, str], encoding: str
+) -> AlignedSource:
+    """Returns the source of a folder with `PART.LANGUAGE` files, each perhaps with `.gz`.
+
+    Args:
+        folder: the folder; its subfolders are not looked at.
+        name: of the source.
+        languages: the endings of the files of both sides.
+        encoding: of the files.
+
+    Raises:
+        InputError: if there is no such pair of files, or no part to train on.
+    """
+    by_language: dict[str, dict[str, Path]] = {language: {} for language in languages}
+    with readable(str(folder)):
+        for path in sorted(folder.iterdir()):
+            stem, _, language = path.name.removesuffix(".gz").rpartition(".")
+            if path.is_file() and stem and language in by_language:
+                by_language[language][stem] = path
+    source, target = (by_language[language] for language in languages)
+    stems = [stem for stem in source if stem in target]
+    if not stems:
+        raise InputError(
+            f"{folder}: holds no two files of one name that end with .{languages[0]} and "
+            f".{languages[1]}, such as train.{languages[0]} and train.{languages[1]}"
+        )
+    parts = {standard_part(stem) or stem: stem for stem in stems}
+    if len(parts) == 1:
+        parts = {"all": stems[0]}
+    elif "train" not in parts:
+        raise InputError(
+            f"{folder}: has no files called train.{languages[0]} and train.{languages[1]} to train "
+            f"on; the pairs there are called {', '.join(stems)}"
+        )
+    order = sorted(parts, key=lambda part: (*PART_NAMES, part).index(part))
+    files = {part: (source[parts[part]], target[parts[part]]) for part in order}
+    return AlignedSource(name, f"aligned files in {folder.resolve().name}", files, encoding)
+
+
+def pair_table(path: Path, name: str, columns: Columns, encoding: str) -> PairTable:
+    """Returns the source of the one table at `path`, or of the one table in an archive there.
+
+    Raises:
+        InputError: if an archive holds no table, or several.
+    """
+    tree, inside = SingleFile(path), ()
+    if has_ending(path.name, ARCHIVE_ENDINGS):
+        tree = open_archive(path)
+        tables = [
+            p
+            for p in tree.paths()
+            if has_ending(p[-1], _PLAIN_TABLES) and not p[-1].startswith((".", "_"))
+        ]
+        if len(tables) != 1:
+            found = ", ".join("/".join(p) for p in tables[:5]) or "none"
+            raise InputError(
+                f"{path}: holds not one table of pairs ({found}); unpack it, and give the file"
+            )
+        inside = tables[0]
+    by_name = has_ending((inside or (path.name,))[-1], (".jsonl", ".jsonl.gz")) or columns.header
+    if columns.text is None and columns.label is None and not by_name:
+        columns = _BY_POSITION
+    return PairTable(name, TableFile(tree, inside, encoding), columns)
