@@ -11,6 +11,18 @@ import textlstm
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 ANSWERS = {
+    "sentiment-en": {
+        "negative": [
+            "A dull, lifeless film with wooden acting and a plot that goes nowhere.",
+            "What a waste of two hours. I want my money back.",
+            "The script is terrible and the jokes are not funny at all.",
+        ],
+        "positive": [
+            "A wonderful story, beautifully acted. I loved every minute of it.",
+            "One of the best films of the year: moving, funny and superbly directed.",
+            "I was surprised how good this was. Highly recommended!",
+        ],
+    },
     "sentiment-zh": {
         "negative": [
             "房间又脏又小，服务态度很差，再也不会来了。",
