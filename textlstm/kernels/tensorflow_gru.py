@@ -104,7 +104,7 @@ class _Sequence:
             sizes = {"recurrent": 3, "candidate": 1, "state": 1}
             kept = {name: array(steps, k * u, self.state_dtype) for name, k in sizes.items()}
         outputs = array(steps, u, self.state_dtype)
-        h, outputs, kept = loop(steps, step, (tensors["h"], outputs, kept))
+        h, outputs, kept = loop(steps, step, (tensors["h"], outputs, kept), training=keep)
         return (stack(outputs, inputs), h), kept
 
     def _factors(self, zr, r, g, recurrent_g, new_share, difference) -> dict:
@@ -149,7 +149,7 @@ class _Sequence:
             return d_h, *rooms
 
         rooms = array(steps, 3 * u, self.dtype), array(steps, u, self.dtype)
-        d_h, d_recurrents, d_candidates = loop(steps, step, (d_h, *rooms))
+        d_h, d_recurrents, d_candidates = loop(steps, step, (d_h, *rooms), training=True)
 
         d_recurrents = stack(d_recurrents, inputs)  # [time, batch, 3 · units]
         d_sums = tf.concat([d_recurrents[..., : 2 * u], stack(d_candidates, inputs)], axis=2)

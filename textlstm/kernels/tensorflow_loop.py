@@ -7,8 +7,9 @@ bits, gates and memory of 32.
 import tensorflow as tf
 
 # So many steps are written out in the body of a loop: TensorFlow spends on each round of a loop
-# as much as on several small operations.
-_UNROLLED = 8
+# as much as on several small operations. A step of training is long enough for fewer, and its
+# graph is made in half the time.
+_UNROLLED, _UNROLLED_IN_TRAINING = 8, 4
 # How many rounds may be under way at once: what the next step does not wait for, such as keeping
 # the factors for the gradient, goes on beside it.
 _PARALLEL = 32
@@ -79,28 +80,30 @@ def run_with_gradient(sequence, tensors: dict, training):
     return run(tensors)
 
 
-def loop(steps, step, state) -> tuple:
+def loop(steps, step, state, *, training: bool) -> tuple:
     """Runs `step(n, *state)`, which returns the next state, for n from 0 to `steps` - 1.
 
     Args:
         steps: int32 scalar.
         step: the body.
         state: tuple of tensors and `TensorArray`s.
+        training: whether the loop is part of training.
 
     Returns:
         The state after the last step, a tuple.
     """
+    unrolled = _UNROLLED_IN_TRAINING if training else _UNROLLED
 
     def several(n, *state):
-        for k in range(_UNROLLED):
+        for k in range(unrolled):
             state = step(n + k, *state)
-        return (n + _UNROLLED, *state)
+        return (n + unrolled, *state)
 
     def single(n, *state):
         return (n + 1, *step(n, *state))
 
     n, *state = tf.while_loop(
-        lambda n, *_: n <= steps - _UNROLLED, several, (0, *state), parallel_iterations=_PARALLEL
+        lambda n, *_: n <= steps - unrolled, several, (0, *state), parallel_iterations=_PARALLEL
     )
     _, *state = tf.while_loop(
         lambda n, *_: n < steps, single, (n, *state), parallel_iterations=_PARALLEL

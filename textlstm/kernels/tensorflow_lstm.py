@@ -131,7 +131,9 @@ class _Sequence:
         if keep and "projection" in tensors:
             kept["shown"] = array(steps, self.units, self.dtype)
         outputs = array(steps, self.output_size, self.dtype)
-        h, c, outputs, kept = loop(steps, step, (tensors["h"], tensors["c"], outputs, kept))
+        h, c, outputs, kept = loop(
+            steps, step, (tensors["h"], tensors["c"], outputs, kept), training=keep
+        )
         return (stack(outputs, inputs), h, c), kept
 
     def _gates_and_memory(self, z, c, peephole) -> tuple:
@@ -227,7 +229,7 @@ class _Sequence:
         d_sums = array(steps, len(self.symbols) * self.units, self.dtype)
         d_hs = [array(steps, self.output_size, self.dtype)] if "projection" in tensors else []
         d_h = tf.cast(d_h, self.memory_dtype)
-        d_h, d_c, d_sums, d_hs = loop(steps, step, (d_h, d_c, d_sums, d_hs))
+        d_h, d_c, d_sums, d_hs = loop(steps, step, (d_h, d_c, d_sums, d_hs), training=True)
 
         d_sums = stack(d_sums, inputs)  # [time, batch, G · units], doubled
         before = states_before(outputs, tensors["h"], self.reverse)

@@ -21,29 +21,28 @@ def adversarial_train_step(model, data, size: float) -> dict:
         is.
     """
     ids, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+    variables = model.trainable_variables
 
-    def loss_and_logits(shift):
-        logits = model(ids, training=True, shift=shift)
-        loss = model.compute_loss(
-            x=ids, y=labels, y_pred=logits, sample_weight=weights, training=True
-        )
-        return loss, logits
+    def run(shift):
+        """Returns loss and logits, and the gradients of the loss: of the shift, of the weights."""
+        with tf.GradientTape() as tape:
+            tape.watch(shift)
+            logits = model(ids, training=True, shift=shift)
+            loss = model.compute_loss(
+                x=ids, y=labels, y_pred=logits, sample_weight=weights, training=True
+            )
+            scaled = model.optimizer.scale_loss(loss)
+        return loss, logits, tape.gradient(scaled, [shift, *variables])
 
     vectors = tf.convert_to_tensor(model.embedding(ids))  # [batch, time, embedding_dim]
-    nothing = tf.zeros_like(vectors)
-    with tf.GradientTape() as tape:
-        with tf.GradientTape(watch_accessed_variables=False) as inner:
-            inner.watch(nothing)
-            loss, logits = loss_and_logits(nothing)
-            scaled = model.optimizer.scale_loss(loss)
-        with tape.stop_recording():
-            real = model.embedding.compute_mask(ids)[:, :, None]
-            shift = worst_shift(vectors, inner.gradient(scaled, nothing), real, size)
-        moved_loss, _ = loss_and_logits(shift)
-        loss = (loss + moved_loss) / 2
-        scaled = model.optimizer.scale_loss(loss)
-    variables = model.trainable_variables
-    model.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables))
+    loss, logits, (direction, *gradients) = run(tf.zeros_like(vectors))
+    real = model.embedding.compute_mask(ids)[:, :, None]
+    # One tape after the other: within another tape TensorFlow would prepare every loop for
+    # gradients of gradients, which takes minutes.
+    moved_loss, _, (_, *moved) = run(worst_shift(vectors, direction, real, size))
+    loss = (loss + moved_loss) / 2
+    gradients = [_mean(one, other) for one, other in zip(gradients, moved)]
+    model.optimizer.apply_gradients(zip(gradients, variables))
     # Under a tf.distribute strategy Keras divides the loss of each replica by their number.
     replicas = tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
     model._loss_tracker.update_state(replicas * loss, sample_weight=tf.shape(ids)[0])
@@ -76,3 +75,14 @@ def worst_shift(vectors, gradient, real, size: float):
     )
     length = size * norm(tf.cast(vectors, tf.float32) * real)
     return tf.cast(length * tf.math.divide_no_nan(gradient, norm(gradient)), vectors.dtype)
+
+
+def _mean(one, other):
+    """Returns the mean of two gradients; where both are of a few rows, so is the mean."""
+    if one is None:  # of a weight that takes no part
+        return None
+    if isinstance(one, tf.IndexedSlices) and isinstance(other, tf.IndexedSlices):
+        values = tf.concat([one.values, other.values], axis=0) / 2
+        indices = tf.concat([one.indices, other.indices], axis=0)
+        return tf.IndexedSlices(values, indices, one.dense_shape)
+    return (tf.convert_to_tensor(one) + tf.convert_to_tensor(other)) / 2
