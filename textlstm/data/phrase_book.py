@@ -21,6 +21,7 @@ from importlib import resources
 from itertools import combinations
 
 from textlstm.data.pairs import Pair, PairSource
+from textlstm.data.sample import pick
 from textlstm.data.splitting import part_of
 from textlstm.errors import InputError
 
@@ -71,13 +72,13 @@ class PhraseBook:
 
     def _draw(self, rng: random.Random) -> tuple[str, str, list[str]]:
         """Fills a frame; returns both sentences, and the entries in it."""
-        frame = _pick(rng, self._frames)
+        frame = pick(rng, self._frames)
         chosen: dict[tuple[str, str], Mapping] = {}
         for slot, number, _ in _REFERENCE.findall(frame[0]):
             if (slot, number) not in chosen:
                 others = [entry for (name, _), entry in chosen.items() if name == slot]
                 free = [entry for entry in self._slots[slot] if entry not in others]
-                chosen[slot, number] = _pick(rng, free)
+                chosen[slot, number] = pick(rng, free)
         english, chinese = (
             _REFERENCE.sub(lambda found: _form(chosen, found, language), text)  # noqa: B023
             for language, text in zip(("en", "zh"), frame)
@@ -98,11 +99,6 @@ def _part(entries: list[str]) -> str:
     """Returns the part of a sentence: that of the pairs of its entries which is held back most."""
     parts = {part_of("\n".join(sorted(two)), shares=_HELD_BACK) for two in combinations(entries, 2)}
     return next((part for part in _HELD_BACK if part in parts), "train")
-
-
-def _pick(rng: random.Random, choices: list):
-    # Of all its methods, Python promises only random() to give the same numbers in later versions.
-    return choices[int(rng.random() * len(choices))]
 
 
 def load_phrase_book() -> PhraseBook:

@@ -101,7 +101,7 @@ class SampleReviews:
             label = LABELS[number % 2]
             frames = self._frames.get((part, label), ())
             for _ in range(1_000 if frames else 0):
-                text = self._unfold(_pick(rng, frames), part, label, rng)
+                text = self._unfold(pick(rng, frames), part, label, rng)
                 if text is not None and text not in seen:
                     break
             else:
@@ -118,7 +118,7 @@ class SampleReviews:
         domains = [d for d in self._domains if self._fits(slots, part, label, d)]
         if not domains:
             return None
-        domain = _pick(rng, domains)
+        domain = pick(rng, domains)
         # Each phrase is drawn once, so that a kind of slot that comes twice gets two phrases.
         unused: dict[str, list[str]] = {}
 
@@ -127,7 +127,7 @@ class SampleReviews:
             opinions = self._opinions.get((part, _polarity(name, label)))
             aspects = self._aspects.get(domain)
             if name.endswith("clause") and opinions and aspects and rng.random() < _OPINION_SHARE:
-                return _agree(_pick(rng, opinions), *_pick(rng, aspects))
+                return _agree(pick(rng, opinions), *pick(rng, aspects))
             if name not in unused:
                 unused[name] = self._choices(name, part, label, domain)
             return unused[name].pop(int(rng.random() * len(unused[name])))
@@ -165,7 +165,8 @@ def _agree(opinion: str, aspect: str, plural: bool) -> str:
     return opinion.format(aspect=aspect, **forms)
 
 
-def _pick(rng: random.Random, choices: list[str]) -> str:
+def pick(rng: random.Random, choices: list):
+    """Draws one of the choices; the same number of the generator is the same choice for ever."""
     # Of all its methods, Python promises only random() to give the same numbers in later versions.
     return choices[int(rng.random() * len(choices))]
 

@@ -79,14 +79,14 @@ class BeamSearch:
 
         def go_on(n, last, ids, total, whole_ids, scores, states):
             logits, states = step(ops.reshape(last, (-1,)), states)
+            vocabulary = ops.shape(logits)[-1]
             log_probs = allowed_log_probs(logits, self.end_id, self.forbidden_ids, n == max_tokens)
             if self.no_repeat_ngram:
                 flat_ids = ops.reshape(ids, (-1, width))
                 repeats = _repeating_tokens(
-                    flat_ids, n, self.no_repeat_ngram, ops.shape(logits)[-1], self.end_id
+                    flat_ids, n, self.no_repeat_ngram, vocabulary, self.end_id
                 )
                 log_probs = ops.where(repeats, NEVER, log_probs)
-            vocabulary = ops.shape(logits)[-1]
             # Twice as many as there are beams: so many go on even if all others end.
             totals = total[:, :, None] + ops.reshape(log_probs, (rows, beams, vocabulary))
             totals, chosen = ops.top_k(ops.reshape(totals, (rows, -1)), 2 * beams)

@@ -77,14 +77,6 @@ class Attention(keras.layers.Layer):
             keras.KerasTensor((batch, time, memory.shape[1]), dtype="float32"),
         )
 
-    def _check_sizes(self, queries_shape, memory_shape) -> None:
-        if queries_shape[-1] != memory_shape[-1]:
-            raise ValueError(
-                f"{type(self).__name__} {self.name!r} needs queries and a memory of the same "
-                f"size. Received: {queries_shape[-1]} and {memory_shape[-1]}; "
-                "GeneralAttention takes any."
-            )
-
 
 @keras.saving.register_keras_serializable(package="textlstm")
 class DotAttention(Attention):
@@ -97,10 +89,15 @@ class DotAttention(Attention):
 
     def build(self, queries_shape, memory_shape):
         """Checks the sizes; there are no weights."""
-        self._check_sizes(queries_shape, memory_shape)
+        if queries_shape[-1] != memory_shape[-1]:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r} needs queries and a memory of the same "
+                f"size. Received: {queries_shape[-1]} and {memory_shape[-1]}; "
+                "GeneralAttention takes any."
+            )
 
     def score(self, queries, keys):
-        """Computes q · m, `[batch, time, steps]`."""
+        """Computes q · k, `[batch, time, steps]`."""
         return ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
 
 
@@ -129,8 +126,8 @@ class ScaledAttention(DotAttention):
 
 
 @keras.saving.register_keras_serializable(package="textlstm")
-class GeneralAttention(Attention):
-    """A product with a matrix between: e = q · (m W), of sizes that may differ.
+class GeneralAttention(DotAttention):
+    """A dot product with a matrix between: e = q · (m W), of sizes that may differ.
 
     References:
         - Luong, Pham and Manning, Effective Approaches to Attention-based Neural Machine
@@ -146,10 +143,6 @@ class GeneralAttention(Attention):
     def prepare(self, memory):
         """Computes m W, `[batch, steps, features]`."""
         return ops.matmul(memory, ops.cast(self.kernel, memory.dtype))
-
-    def score(self, queries, keys):
-        """Computes q · (m W), `[batch, time, steps]`."""
-        return ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
 
 
 @keras.saving.register_keras_serializable(package="textlstm")
