@@ -191,7 +191,7 @@ def print_summary(rows: list[dict]) -> None:
 def draw(rows: list[dict], path) -> None:
     """Draws the gains, if matplotlib is there."""
     panels = [what for what in ("train", "forward") if any(row["what"] == what for row in rows)]
-    size = (5 * len(panels), 0.19 * len(rows) + 1.6)
+    size = (5 * len(panels), 0.17 * len(rows) / len(panels) + 1.2)
     drawing = new_figure(1, len(panels), figsize=size, sharey=True)
     if drawing is None:
         return
@@ -212,7 +212,9 @@ def draw(rows: list[dict], path) -> None:
         axis.axvline(1, color="grey", linewidth=1)
         axis.set_yticks(range(len(names)), names, fontsize=7)
         axis.set_xscale("log")
-        axis.set_xticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
+        axis.minorticks_off()
+        axis.set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+        axis.margins(y=0.01)
         axis.set_title({"train": "Training step", "forward": "Forward pass"}[what])
         axis.set_xlabel("times as fast as the other (batch × steps × units)")
         axis.grid(axis="x", alpha=0.3)

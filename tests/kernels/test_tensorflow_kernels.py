@@ -14,6 +14,7 @@ from textlstm.cells import GRUCell, LSTMCell, SimpleRNNCell
 from textlstm.kernels import run_cell, scan
 from textlstm.kernels.tensorflow_gru import run_gru
 from textlstm.kernels.tensorflow_kernels import find_kernel
+from textlstm.kernels.tensorflow_loop import in_halves
 from textlstm.kernels.tensorflow_lstm import run_lstm
 
 CELLS = {
@@ -72,7 +73,7 @@ def check_alike(got, expected, atol):
 def test_gives_what_scan_gives(name, reverse, training):
     case = make_case(name)
     kernel = find_kernel(case[0], training)
-    assert kernel in (run_lstm, run_gru)
+    assert kernel is run_lstm or kernel.func is in_halves
     got = results(kernel, *case, reverse=reverse, training=training)
     check_alike(got, results(scan, *case, reverse=reverse, training=training), 1e-5)
 
@@ -244,7 +245,12 @@ def test_two_devices_train_as_one():
     ],
 )
 def test_what_a_cell_is_decides(cell, training, kernel):
-    assert find_kernel(cell, training) is kernel
+    assert find_kernel(cell, training, directions=2) is kernel
+
+
+def test_a_gru_of_one_direction_runs_in_halves():
+    assert find_kernel(GRUCell(4), True).func is in_halves
+    assert find_kernel(LSTMCell(4), True) is run_lstm
 
 
 def count_loop_writes(graph):
@@ -257,7 +263,7 @@ def count_loop_writes(graph):
     return counts
 
 
-@pytest.mark.parametrize(("training", "writes"), [(False, 1), (True, 4)])
+@pytest.mark.parametrize(("training", "writes"), [(False, 1), (True, 7)])
 def test_gates_are_kept_while_training_only(training, writes):
     cell, inputs, states, _ = make_case("lstm", masked=None)
     graph = tf.function(lambda x: run_cell(cell, x, states, training=training)[0])

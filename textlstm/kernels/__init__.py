@@ -21,8 +21,7 @@ def run_cell(cell, inputs, initial_state, mask=None, reverse=False, training=Fal
         mask: bool `[batch, time]`, or `None`.
         reverse: whether to go from the last step to the first.
         training: whether the steps are part of training.
-        directions: in how many directions the layer reads; of a single one, the halves of the batch
-            are run side by side, as two directions are.
+        directions: in how many directions the layer reads: two already share the processors.
 
     Returns:
         `(outputs, states)`, see `scan`.
@@ -30,11 +29,8 @@ def run_cell(cell, inputs, initial_state, mask=None, reverse=False, training=Fal
     options = {"mask": mask, "reverse": reverse, "training": training}
     if keras.backend.backend() == "tensorflow":
         from textlstm.kernels.tensorflow_kernels import find_kernel
-        from textlstm.kernels.tensorflow_loop import in_halves
 
-        kernel = find_kernel(cell, training)
-        if kernel is not None and directions == 1:
-            return in_halves(kernel, cell, inputs, initial_state, **options)
+        kernel = find_kernel(cell, training, directions)
         if kernel is not None:
             return kernel(cell, inputs, initial_state, **options)
     return scan(cell, inputs, initial_state, **options)

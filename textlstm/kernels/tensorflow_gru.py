@@ -12,7 +12,9 @@ from textlstm.kernels.tensorflow_loop import (
     array,
     as_returned,
     bias_gradient,
+    by_gate,
     dtypes,
+    joined,
     kernel_gradient,
     loop,
     product,
@@ -39,6 +41,9 @@ def run_gru(cell, inputs, initial_state, mask=None, reverse=False, training=Fals
     return as_returned(tf.cast(outputs, dtype), mask, reverse), [tf.cast(h, dtype)]
 
 
+_GATES = "zrg"
+
+
 class _Sequence:
     """The two loops over one batch of sequences, forward and backward.
 
@@ -53,8 +58,6 @@ class _Sequence:
         self.dtype, self.state_dtype = dtypes(cell)
         self.reverse = reverse
         self.is_real = None if mask is None else time_major(mask, tf.bool)  # [time, batch, 1]
-        kept = tf.constant([SATURATED, 0.0], self.dtype)
-        self.keeping = tf.repeat(kept, cell.units)  # sums of z and r that keep h
 
     def forward(self, tensors: dict, *, keep: bool):
         """Runs all steps.
@@ -69,58 +72,70 @@ class _Sequence:
             `(outputs, h)`: `[time, batch, units]` and the last state; and what was kept, by name:
             the factors of `backward`.
         """
-        u = self.units
-        inputs, recurrent_kernel = tensors["inputs"], tensors["recurrent_kernel"]
-        # Two products, for parts of one would have to be copied at every step.
-        sums_zr = product(inputs, tensors["kernel"][:, : 2 * u])
-        sums_g = product(inputs, tensors["kernel"][:, 2 * u :])
-        if "bias" in tensors:
-            sums_zr += tensors["bias"][: 2 * u]
-            sums_g += tensors["bias"][2 * u :]
-        if self.is_real is not None:
-            sums_zr = tf.where(self.is_real, sums_zr, self.keeping)
+        inputs = tensors["inputs"]
+        sums = self._sums_of_inputs(tensors)
+        recurrent_kernels = by_gate(_GATES, tensors["recurrent_kernel"])
         steps = steps_of(inputs)
 
         def step(n, h, outputs, kept):
             t = steps - 1 - n if self.reverse else n
-            recurrent = tf.matmul(tf.cast(h, self.dtype), recurrent_kernel)
+            recalled = tf.cast(h, self.dtype)
+            recurrent = {s: tf.matmul(recalled, kernel) for s, kernel in recurrent_kernels.items()}
+            z, r = (tf.sigmoid(tf.cast(sums[s][t] + recurrent[s], self.state_dtype)) for s in "zr")
+            recurrent_g = recurrent["g"]
             if "recurrent_bias" in tensors:
-                recurrent += tensors["recurrent_bias"]
-            recurrent_zr, recurrent_g = tf.split(recurrent, [2 * u, u], axis=1)
-            zr = tf.sigmoid(tf.cast(sums_zr[t] + recurrent_zr, self.state_dtype))
-            z, r = tf.split(zr, 2, axis=1)
+                recurrent_g += tensors["recurrent_bias"][2 * self.units :]
             recurrent_g = tf.cast(recurrent_g, self.state_dtype)
-            g = tf.tanh(tf.cast(sums_g[t], self.state_dtype) + r * recurrent_g)
+            g = tf.tanh(tf.cast(sums["g"][t], self.state_dtype) + r * recurrent_g)
             new_share, difference = 1 - z, h - g
             new_h = h - new_share * difference  # where z is 1 this is h, to the last digit
             if keep:
-                values = self._factors(zr, r, g, recurrent_g, new_share, difference)
-                values["state"] = z
+                values = self._factors(z, r, g, recurrent_g, new_share, difference)
                 kept = {name: room.write(t, values[name]) for name, room in kept.items()}
             return new_h, outputs.write(t, new_h), kept
 
         kept = {}
         if keep:
-            sizes = {"recurrent": 3, "candidate": 1, "state": 1}
-            kept = {name: array(steps, k * u, self.state_dtype) for name, k in sizes.items()}
-        outputs = array(steps, u, self.state_dtype)
+            names = [*_GATES, "candidate", "state"]
+            kept = {name: array(steps, self.units, self.state_dtype) for name in names}
+        outputs = array(steps, self.units, self.state_dtype)
         h, outputs, kept = loop(steps, step, (tensors["h"], outputs, kept), training=keep)
         return (stack(outputs, inputs), h), kept
 
-    def _factors(self, zr, r, g, recurrent_g, new_share, difference) -> dict:
+    def _sums_of_inputs(self, tensors: dict) -> dict:
+        """Computes what a gate's sum gets from the inputs, `[time, batch, units]`, by gate."""
+        kernels = by_gate(_GATES, tensors["kernel"])
+        sums = {gate: product(tensors["inputs"], kernel) for gate, kernel in kernels.items()}
+        if "bias" in tensors:
+            biases = by_gate(_GATES, tensors["bias"])
+            recurrent_biases = by_gate(_GATES, tensors["recurrent_bias"])
+            for gate in "zr":  # that of g is multiplied by r
+                biases[gate] += recurrent_biases[gate]
+            sums = {gate: sums[gate] + biases[gate] for gate in sums}
+        if self.is_real is not None:
+            sums["z"] = tf.where(self.is_real, sums["z"], tf.constant(SATURATED, self.dtype))
+            sums["r"] = tf.where(self.is_real, sums["r"], tf.zeros([], self.dtype))
+        return sums
+
+    def _factors(self, z, r, g, recurrent_g, new_share, difference) -> dict:
         """Computes what a step multiplies gradients by, while its gates are at hand.
 
         With dh the gradient of h after the step, σ' = σ (1 - σ) and tanh' = 1 - tanh²:
 
-            of h ·     dh ⊙ "recurrent"   (h - g) ⊙ σ'(z), "candidate" ⊙ Ug h ⊙ σ'(r),
-            (Uz,Ur,Ug)                    "candidate" ⊙ r
-            of Wg x    dh ⊙ "candidate"   (1 - z) ⊙ tanh'
-            of h       dh ⊙ "state"       z, besides what comes through the products
+            of h · Uz    dh ⊙ "z"            (h - g) ⊙ σ'(z)
+            of h · Ur    dh ⊙ "r"            "candidate" ⊙ Ug h ⊙ σ'(r)
+            of h · Ug    dh ⊙ "g"            "candidate" ⊙ r
+            of Wg x      dh ⊙ "candidate"    (1 - z) ⊙ tanh'
+            of h         dh ⊙ "state"        z, besides what comes through the products
         """
         candidate = tf.raw_ops.TanhGrad(y=g, dy=new_share)
-        of_zr = tf.concat([difference, candidate * recurrent_g], axis=1)
-        of_zr = tf.raw_ops.SigmoidGrad(y=zr, dy=of_zr)
-        return {"recurrent": tf.concat([of_zr, candidate * r], axis=1), "candidate": candidate}
+        return {
+            "z": tf.raw_ops.SigmoidGrad(y=z, dy=difference),
+            "r": tf.raw_ops.SigmoidGrad(y=r, dy=candidate * recurrent_g),
+            "g": candidate * r,
+            "candidate": candidate,
+            "state": z,
+        }
 
     def backward(self, tensors: dict, results, kept, d_results) -> dict:
         """Computes the gradients of what `forward` was given, by name.
@@ -133,34 +148,33 @@ class _Sequence:
         """
         outputs, _ = results
         d_outputs, d_h = d_results
-        inputs, u = tensors["inputs"], self.units
-        back = tf.transpose(tensors["recurrent_kernel"])
+        inputs = tensors["inputs"]
+        back = by_gate(_GATES, tensors["recurrent_kernel"], transposed=True)
         steps = steps_of(inputs)
 
-        def step(n, d_h, d_recurrents, d_candidates):
+        def step(n, d_h, rooms):
             t = n if self.reverse else steps - 1 - n
             d_h += d_outputs[t]
-            d_recurrent = tf.concat([d_h] * 3, axis=1) * kept["recurrent"].read(t)
-            d_recurrent = tf.cast(d_recurrent, self.dtype)  # [batch, 3 · units]
-            d_candidate = tf.cast(d_h * kept["candidate"].read(t), self.dtype)
-            d_h = d_h * kept["state"].read(t)
-            d_h += tf.cast(tf.matmul(d_recurrent, back), self.state_dtype)
-            rooms = d_recurrents.write(t, d_recurrent), d_candidates.write(t, d_candidate)
-            return d_h, *rooms
+            d = {name: tf.cast(d_h * kept[name].read(t), self.dtype) for name in rooms}
+            d_before = tf.add_n([tf.matmul(d[gate], back[gate]) for gate in _GATES])
+            d_h = d_h * kept["state"].read(t) + tf.cast(d_before, self.state_dtype)
+            return d_h, {name: room.write(t, d[name]) for name, room in rooms.items()}
 
-        rooms = array(steps, 3 * u, self.dtype), array(steps, u, self.dtype)
-        d_h, d_recurrents, d_candidates = loop(steps, step, (d_h, *rooms), training=True)
+        rooms = {name: array(steps, self.units, self.dtype) for name in (*_GATES, "candidate")}
+        d_h, rooms = loop(steps, step, (d_h, rooms), training=True)
 
-        d_recurrents = stack(d_recurrents, inputs)  # [time, batch, 3 · units]
-        d_sums = tf.concat([d_recurrents[..., : 2 * u], stack(d_candidates, inputs)], axis=2)
+        d_recurrents = {name: stack(room, inputs) for name, room in rooms.items()}
+        d_sums = {**d_recurrents, "g": d_recurrents.pop("candidate")}
+        del d_sums["candidate"]
         before = tf.cast(states_before(outputs, tensors["h"], self.reverse), self.dtype)
+        kernels = by_gate(_GATES, tensors["kernel"], transposed=True)
         gradients = {
-            "inputs": product(d_sums, tf.transpose(tensors["kernel"])),
-            "kernel": kernel_gradient(inputs, d_sums),
-            "recurrent_kernel": kernel_gradient(before, d_recurrents),
+            "inputs": tf.add_n([product(d_sums[gate], kernels[gate]) for gate in _GATES]),
+            "kernel": joined(_GATES, d_sums, lambda d: kernel_gradient(inputs, d)),
+            "recurrent_kernel": joined(_GATES, d_recurrents, lambda d: kernel_gradient(before, d)),
             "h": d_h,
         }
         if "bias" in tensors:
-            gradients["bias"] = bias_gradient(d_sums)
-            gradients["recurrent_bias"] = bias_gradient(d_recurrents)
+            gradients["bias"] = joined(_GATES, d_sums, bias_gradient)
+            gradients["recurrent_bias"] = joined(_GATES, d_recurrents, bias_gradient)
         return gradients

@@ -1,13 +1,16 @@
 """Which cells have a kernel of their own under TensorFlow."""
 
+from functools import partial
+
 import keras
 
 from textlstm.cells import GRUCell, LSTMCell
 from textlstm.kernels.tensorflow_gru import run_gru
+from textlstm.kernels.tensorflow_loop import in_halves
 from textlstm.kernels.tensorflow_lstm import run_lstm
 
 
-def find_kernel(cell, training):
+def find_kernel(cell, training, directions: int = 1):
     """Returns the kernel for a cell, or `None` where only the generic one will do.
 
     The built-in LSTM (also with peepholes, coupled gates and projection) and GRU (`reset_after`)
@@ -17,6 +20,9 @@ def find_kernel(cell, training):
     Args:
         cell: a built cell.
         training: whether the steps are part of training; recurrent dropout only counts then.
+        directions: in how many directions the layer reads. The four gates of an LSTM share two
+            processors evenly, the three of a GRU do not: of a single direction the halves of the
+            batch are run side by side.
 
     Returns:
         A function with the arguments and the result of `scan`.
@@ -32,4 +38,6 @@ def find_kernel(cell, training):
     )
     if type(cell) is LSTMCell:
         return run_lstm if is_usual else None
-    return run_gru if is_usual and cell.reset_after else None
+    if not (is_usual and cell.reset_after):
+        return None
+    return partial(in_halves, run_gru) if directions == 1 else run_gru

@@ -134,6 +134,31 @@ def dtypes(cell) -> tuple:
     return dtype, tf.float32 if dtype.size == 2 else dtype
 
 
+def by_gate(gates: str, weights, transposed: bool = False) -> dict:
+    """Returns the columns that each gate has in `weights`, by the letter of the gate.
+
+    Args:
+        gates: a letter for each, in the order of the columns.
+        weights: `[…, G · units]`.
+        transposed: whether to return them transposed.
+    """
+    columns = tf.split(weights, len(gates), axis=-1)
+    if transposed:
+        columns = [tf.transpose(c) for c in columns]
+    return dict(zip(gates, columns))
+
+
+def joined(gates: str, d_sums: dict, gradient):
+    """Returns the gradient of weights that have columns for each gate, the way `by_gate` has them.
+
+    Args:
+        gates: as of `by_gate`.
+        d_sums: the gradients of the gates' sums, by gate.
+        gradient: computes from such a gradient that of the gate's columns.
+    """
+    return tf.concat([gradient(d_sums[gate]) for gate in gates], axis=-1)
+
+
 def product(sequence, kernel):
     """Multiplies every step by a kernel, as one product of matrices.
 

@@ -3,8 +3,9 @@
 What makes it fast, against a loop over the cell that TensorFlow differentiates itself:
 
 - The product with the inputs is one large product for all steps, before the loop.
-- All gates come out of one tanh, for σ(x) = (tanh(x / 2) + 1) / 2: what the weights give to σ is
-  halved before the loop. The gradient of tanh is one operation of TensorFlow's.
+- Every gate has a product and operations of its own. They wait for nothing of each other, so the
+  processors share them; their numbers stay in the caches; and no gate must be cut out of a wider
+  result.
 - The gradient is a loop of its own. A gradient is linear in what it is given, so a step back only
   multiplies by factors that the loop forward worked out while its gates were at hand; peepholes and
   coupled gates are within the factors. What stays is one product by a kernel that is transposed
@@ -21,7 +22,9 @@ from textlstm.kernels.tensorflow_loop import (
     array,
     as_returned,
     bias_gradient,
+    by_gate,
     dtypes,
+    joined,
     kernel_gradient,
     loop,
     product,
@@ -36,28 +39,21 @@ from textlstm.kernels.tensorflow_loop import (
 def run_lstm(cell, inputs, initial_state, mask=None, reverse=False, training=False):
     """Runs an `LSTMCell` over a sequence; arguments and result are those of `scan`."""
     dtype, memory_dtype = dtypes(cell)
-    halved = _columns(cell, dtype, 0.5, c=1.0)
     tensors = {
         "inputs": time_major(inputs, dtype),
-        "kernel": halved * tf.cast(cell.kernel, dtype),
-        "recurrent_kernel": halved * tf.cast(cell.recurrent_kernel, dtype),
+        "kernel": tf.cast(cell.kernel, dtype),
+        "recurrent_kernel": tf.cast(cell.recurrent_kernel, dtype),
         "h": tf.cast(initial_state[0], dtype),
         "c": tf.cast(initial_state[1], memory_dtype),
     }
     if cell.bias is not None:
-        tensors["bias"] = halved * tf.cast(cell.bias, dtype)
+        tensors["bias"] = tf.cast(cell.bias, dtype)
     if cell.peephole:
-        tensors["peephole"] = 0.5 * tf.cast(cell.peephole_kernel, memory_dtype)
+        tensors["peephole"] = tf.cast(cell.peephole_kernel, memory_dtype)
     if cell.proj_size:
         tensors["projection"] = tf.cast(cell.projection_kernel, dtype)
     outputs, h, c = run_with_gradient(_Sequence(cell, mask, reverse), tensors, training)
     return as_returned(outputs, mask, reverse), [h, tf.cast(c, dtype)]
-
-
-def _columns(cell, dtype, other: float, **of_symbols: float):
-    """Returns `[G · units]`, one number for all columns of a gate."""
-    numbers = [of_symbols.get(symbol, other) for symbol in cell.symbols]
-    return tf.repeat(tf.constant(numbers, dtype), cell.units)
 
 
 class _Sequence:
@@ -75,10 +71,6 @@ class _Sequence:
         self.output_size = cell.output_size
         self.dtype, self.memory_dtype = dtypes(cell)
         self.reverse = reverse
-        # σ = scale · tanh + shift, and the candidate is tanh itself.
-        self.scale = _columns(cell, self.memory_dtype, 0.5, c=1.0)
-        self.shift = _columns(cell, self.memory_dtype, 0.5, c=0.0)
-        self.closed = _columns(cell, self.dtype, -SATURATED, f=SATURATED, c=0.0)
         self.is_real = None
         if mask is not None:
             self.is_real = time_major(mask, tf.bool)  # [time, batch, 1]
@@ -89,9 +81,9 @@ class _Sequence:
 
         Args:
             tensors: "inputs" `[time, batch, features]`; "kernel" `[features, G · units]`,
-                "recurrent_kernel" `[size of h, G · units]` and "bias" `[G · units]`, halved; the
-                first states "h" `[batch, size of h]` and "c" `[batch, units]`; "peephole"
-                `[G - 1, units]`, halved; "projection" `[units, size of h]`. Bias, peephole and
+                "recurrent_kernel" `[size of h, G · units]` and "bias" `[G · units]`; the first
+                states "h" `[batch, size of h]` and "c" `[batch, units]`; "peephole"
+                `[G - 1, units]`; "projection" `[units, size of h]`. Bias, peephole and
                 projection only if the cell has them.
             keep: whether what the gradient needs is kept.
 
@@ -100,34 +92,40 @@ class _Sequence:
             name: the factors of `backward`, c before each step for peepholes, and o ⊙ tanh(c) for
             a projection. It is in the order of time.
         """
-        inputs, recurrent_kernel = tensors["inputs"], tensors["recurrent_kernel"]
-        sums = product(inputs, tensors["kernel"])  # [time, batch, G · units], without h's part
-        if "bias" in tensors:
-            sums += tensors["bias"]
-        if self.is_real is not None:
-            sums = tf.where(self.is_real, sums, self.closed)
+        inputs = tensors["inputs"]
+        sums = self._sums_of_inputs(tensors)
+        recurrent_kernels = by_gate(self.symbols, tensors["recurrent_kernel"])
+        peeps = self._peeps(tensors)
         steps = steps_of(inputs)
 
         def step(n, h, c, outputs, kept):
             t = steps - 1 - n if self.reverse else n
-            z = tf.cast(sums[t] + tf.matmul(h, recurrent_kernel), self.memory_dtype)
-            tanhs, gate, new_c = self._gates_and_memory(z, c, tensors.get("peephole"))
+
+            def total(symbol, memory):
+                z = sums[symbol][t] + tf.matmul(h, recurrent_kernels[symbol])
+                z = tf.cast(z, self.memory_dtype)
+                return z + peeps[symbol] * memory if symbol in peeps else z
+
+            f = tf.sigmoid(total("f", c))
+            i = tf.sigmoid(total("i", c)) if "i" in self.symbols else 1 - f
+            g = tf.tanh(total("c", c))
+            new_c = f * c + i * g
             tanh_c = tf.tanh(new_c)
-            shown = tf.cast(gate["o"] * tanh_c, self.dtype)  # [batch, units]
+            o = tf.sigmoid(total("o", new_c))  # its peephole sees the new memory
+            shown = tf.cast(o * tanh_c, self.dtype)  # [batch, units]
             new_h = tf.matmul(shown, tensors["projection"]) if "projection" in tensors else shown
             if self.is_real is not None:
                 new_h += self.copies[t] * h
             if keep:
-                values = self._factors(tanhs, gate, c, tanh_c, tensors.get("peephole"))
+                values = self._factors(i, f, g, o, c, tanh_c, peeps)
                 values |= {"c_before": c, "shown": shown}
                 kept = {name: room.write(t, values[name]) for name, room in kept.items()}
             return new_h, new_c, outputs.write(t, new_h), kept
 
         kept = {}
         if keep:
-            sizes = {"sums": len(self.symbols), "memory_from_h": 1, "memory": 1}
-            sizes |= {"c_before": 1} if "peephole" in tensors else {}
-            kept = {n: array(steps, k * self.units, self.memory_dtype) for n, k in sizes.items()}
+            names = [*self.symbols, "memory_from_h", "memory", *["c_before"] * bool(peeps)]
+            kept = {name: array(steps, self.units, self.memory_dtype) for name in names}
         if keep and "projection" in tensors:
             kept["shown"] = array(steps, self.units, self.dtype)
         outputs = array(steps, self.output_size, self.dtype)
@@ -136,60 +134,70 @@ class _Sequence:
         )
         return (stack(outputs, inputs), h, c), kept
 
-    def _gates_and_memory(self, z, c, peephole) -> tuple:
-        """Computes the tanhs of the sums `z`, the gates by symbol, and the new memory."""
-        if peephole is None:
-            tanhs = tf.tanh(z)
-            gates = tf.split(self.scale * tanhs + self.shift, len(self.symbols), axis=1)
-            gate = dict(zip(self.symbols, gates))
-            gate.setdefault("i", 1 - gate["f"])
-            return tanhs, gate, gate["f"] * c + gate["i"] * gate["c"]
-        peeps = self._by_symbol(peephole)
-        zs = dict(zip(self.symbols, tf.split(z, len(self.symbols), axis=1)))
-        tanh = {s: tf.tanh(zs[s] + peeps[s] * c if s in peeps else zs[s]) for s in zs if s != "o"}
-        f = 0.5 * tanh["f"] + 0.5
-        i = 0.5 * tanh["i"] + 0.5 if "i" in tanh else 1 - f
-        new_c = f * c + i * tanh["c"]
-        tanh["o"] = tf.tanh(zs["o"] + peeps["o"] * new_c)  # o sees the new memory
-        gate = {"i": i, "f": f, "c": tanh["c"], "o": 0.5 * tanh["o"] + 0.5}
-        return tf.concat([tanh[symbol] for symbol in self.symbols], axis=1), gate, new_c
+    def _sums_of_inputs(self, tensors: dict) -> dict:
+        """Computes what a gate's sum gets from the inputs, `[time, batch, units]`, by symbol."""
+        kernels = by_gate(self.symbols, tensors["kernel"])
+        sums = {symbol: product(tensors["inputs"], kernel) for symbol, kernel in kernels.items()}
+        if "bias" in tensors:
+            biases = by_gate(self.symbols, tensors["bias"])
+            sums = {symbol: sums[symbol] + biases[symbol] for symbol in sums}
+        if self.is_real is not None:
+            for symbol, closed in (
+                ("i", -SATURATED),
+                ("f", SATURATED),
+                ("c", 0),
+                ("o", -SATURATED),
+            ):
+                if symbol in sums:
+                    closed = tf.constant(closed, self.dtype)
+                    sums[symbol] = tf.where(self.is_real, sums[symbol], closed)
+        return sums
 
-    def _factors(self, tanhs, gate, c, tanh_c, peephole) -> dict:
+    def _factors(self, i, f, g, o, c, tanh_c, peeps) -> dict:
         """Computes what a step multiplies gradients by, while its gates are at hand.
 
-        With dh and dc the gradients of o ⊙ tanh(c) and of c, and tanh' = 1 - tanh²:
+        With dh and dc the gradients of o ⊙ tanh(c) and of c, σ' = σ (1 - σ) and tanh' = 1 - tanh²:
 
-            dc        ← dc + dh ⊙ "memory_from_h"    o ⊙ tanh'(c)
-            2 · dz    = (dc, dc, dc, dh) ⊙ "sums"    (g, c before, 2 · i, tanh(c)) ⊙ tanh'(z)
-            dc before = dc ⊙ "memory"                f
+            dc          ← dc + dh ⊙ "memory_from_h"     o ⊙ tanh'(c)
+            of i's sum  dc ⊙ "i"                        g ⊙ σ'(i)
+            of f's sum  dc ⊙ "f"                        c before ⊙ σ'(f)
+            of g's sum  dc ⊙ "c"                        i ⊙ tanh'(g)
+            of o's sum  dh ⊙ "o"                        tanh(c) ⊙ σ'(o)
+            dc before   dc ⊙ "memory"                   f
 
-        for the halved sums z of (i, f, g, o). All four sums come out doubled alike, which the
-        products behind take back. Where gates are coupled, f takes c - g. A peephole adds p ⊙ dz of
-        o to dc, and those of i and f to dc before.
+        Where gates are coupled, f takes c before - g. With a peephole p, p ⊙ "o" is added to
+        "memory_from_h", and p ⊙ "i" and p ⊙ "f" to "memory".
 
         Args:
-            tanhs: of the halved sums, `[batch, G · units]`.
-            gate: the gates by symbol, `[batch, units]`.
+            i: gate, `[batch, units]`, like the rest.
+            f: gate.
+            g: candidate.
+            o: gate.
             c: the memory before the step.
             tanh_c: tanh of the memory after it.
-            peephole: halved, or `None`.
+            peeps: the peephole weights by symbol; empty if there are none.
         """
-        inner = {"i": gate["c"], "f": c, "c": 2 * gate["i"], "o": tanh_c}
-        if "i" not in self.symbols:
-            inner["f"] = c - gate["c"]
-        sums = _tanh_gradient(tanhs, tf.concat([inner[s] for s in self.symbols], axis=1))
-        memory_from_h, memory = _tanh_gradient(tanh_c, gate["o"]), gate["f"]
-        if peephole is not None:
-            peeps = self._by_symbol(0.5 * peephole)  # the factors are of 2 · dz
-            part = dict(zip(self.symbols, tf.split(sums, len(self.symbols), axis=1)))
-            memory_from_h += peeps["o"] * part["o"]
-            memory += sum(peeps[symbol] * part[symbol] for symbol in peeps if symbol != "o")
-        return {"sums": sums, "memory_from_h": memory_from_h, "memory": memory}
+        factors = {
+            "f": _sigmoid_gradient(f, c if "i" in self.symbols else c - g),
+            "c": _tanh_gradient(g, i),
+            "o": _sigmoid_gradient(o, tanh_c),
+        }
+        if "i" in self.symbols:
+            factors["i"] = _sigmoid_gradient(i, g)
+        memory_from_h, memory = _tanh_gradient(tanh_c, o), f
+        for symbol, peep in peeps.items():
+            if symbol == "o":
+                memory_from_h += peep * factors["o"]
+            else:
+                memory += peep * factors[symbol]
+        return {**factors, "memory_from_h": memory_from_h, "memory": memory}
 
-    def _by_symbol(self, peephole) -> dict:
+    def _peeps(self, tensors) -> dict:
         """Returns the rows of the peephole weights by the symbol of their gate."""
+        if "peephole" not in tensors:
+            return {}
         symbols = self.symbols.replace("c", "")
-        return dict(zip(symbols, tf.unstack(peephole, len(symbols))))
+        return dict(zip(symbols, tf.unstack(tensors["peephole"], len(symbols))))
 
     def backward(self, tensors: dict, results, kept, d_results) -> dict:
         """Computes the gradients of what `forward` was given, by name.
@@ -203,7 +211,7 @@ class _Sequence:
         outputs, _, last_c = results
         d_outputs, d_h, d_c = d_results
         inputs = tensors["inputs"]
-        back = 0.5 * tf.transpose(tensors["recurrent_kernel"])
+        back = by_gate(self.symbols, tensors["recurrent_kernel"], transposed=True)
         if "projection" in tensors:
             project_back = tf.transpose(tensors["projection"])
         if self.is_real is not None:
@@ -219,32 +227,35 @@ class _Sequence:
                 d_hs = [room.write(t, d_projected) for room in d_hs]
                 d_shown = tf.cast(tf.matmul(d_projected, project_back), self.memory_dtype)
             d_c += d_shown * kept["memory_from_h"].read(t)
-            d_z = tf.concat([d_shown if s == "o" else d_c for s in self.symbols], axis=1)
-            d_z = tf.cast(d_z * kept["sums"].read(t), self.dtype)  # [batch, G · units], doubled
-            d_h_before = tf.cast(tf.matmul(d_z, back), self.memory_dtype)
+            d_z = {s: (d_shown if s == "o" else d_c) * kept[s].read(t) for s in self.symbols}
+            d_z = {s: tf.cast(d, self.dtype) for s, d in d_z.items()}  # [batch, units]
+            d_h_before = tf.add_n([tf.matmul(d_z[s], back[s]) for s in self.symbols])
+            d_h_before = tf.cast(d_h_before, self.memory_dtype)
             if self.is_real is not None:
                 d_h_before += copies[t] * d_h
-            return d_h_before, d_c * kept["memory"].read(t), d_sums.write(t, d_z), d_hs
+            d_sums = {s: room.write(t, d_z[s]) for s, room in d_sums.items()}
+            return d_h_before, d_c * kept["memory"].read(t), d_sums, d_hs
 
-        d_sums = array(steps, len(self.symbols) * self.units, self.dtype)
+        d_sums = {s: array(steps, self.units, self.dtype) for s in self.symbols}
         d_hs = [array(steps, self.output_size, self.dtype)] if "projection" in tensors else []
         d_h = tf.cast(d_h, self.memory_dtype)
         d_h, d_c, d_sums, d_hs = loop(steps, step, (d_h, d_c, d_sums, d_hs), training=True)
 
-        d_sums = stack(d_sums, inputs)  # [time, batch, G · units], doubled
+        d_sums = {s: stack(room, inputs) for s, room in d_sums.items()}
         before = states_before(outputs, tensors["h"], self.reverse)
+        kernels = by_gate(self.symbols, tensors["kernel"], transposed=True)
         gradients = {
-            "inputs": product(d_sums, 0.5 * tf.transpose(tensors["kernel"])),
-            "kernel": 0.5 * kernel_gradient(inputs, d_sums),
-            "recurrent_kernel": 0.5 * kernel_gradient(before, d_sums),
+            "inputs": tf.add_n([product(d_sums[s], kernels[s]) for s in self.symbols]),
+            "kernel": joined(self.symbols, d_sums, lambda d: kernel_gradient(inputs, d)),
+            "recurrent_kernel": joined(self.symbols, d_sums, lambda d: kernel_gradient(before, d)),
             "h": tf.cast(d_h, self.dtype),
             "c": d_c,
         }
         if "bias" in tensors:
-            gradients["bias"] = 0.5 * bias_gradient(d_sums)
+            gradients["bias"] = joined(self.symbols, d_sums, bias_gradient)
         if "peephole" in tensors:
             c_before = stack(kept["c_before"], inputs)
-            gradients["peephole"] = 0.5 * self._peephole_gradient(d_sums, c_before, last_c)
+            gradients["peephole"] = self._peephole_gradient(d_sums, c_before, last_c)
         if "projection" in tensors:
             shown = stack(kept["shown"], inputs)
             gradients["projection"] = kernel_gradient(shown, stack(d_hs[0], inputs))
@@ -253,12 +264,11 @@ class _Sequence:
     def _peephole_gradient(self, d_sums, c_before, last_c):
         """Sums over all steps and rows what each peephole passed on, `[G - 1, units]`."""
         c_after = states_before(c_before, last_c, not self.reverse)
-        d_sums = tf.split(tf.cast(d_sums, self.memory_dtype), len(self.symbols), axis=2)
+        d_sums = {s: tf.cast(d, self.memory_dtype) for s, d in d_sums.items() if s != "c"}
         return tf.stack(
             [
-                tf.reduce_sum(d_z * (c_after if symbol == "o" else c_before), axis=[0, 1])
-                for symbol, d_z in zip(self.symbols, d_sums)
-                if symbol != "c"
+                tf.reduce_sum(d * (c_after if symbol == "o" else c_before), axis=[0, 1])
+                for symbol, d in d_sums.items()
             ]
         )
 
@@ -266,3 +276,8 @@ class _Sequence:
 def _tanh_gradient(tanh, d_tanh):
     """Returns the gradient of x, given tanh(x) and the gradient of that."""
     return tf.raw_ops.TanhGrad(y=tanh, dy=d_tanh)
+
+
+def _sigmoid_gradient(sigmoid, d_sigmoid):
+    """Returns the gradient of x, given σ(x) and the gradient of that."""
+    return tf.raw_ops.SigmoidGrad(y=sigmoid, dy=d_sigmoid)
