@@ -37,7 +37,9 @@ tf.get_logger().setLevel("ERROR")
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
-def add_shared_flags(parser: argparse.ArgumentParser, shape: dict, epochs: int) -> None:
+def add_shared_flags(
+    parser: argparse.ArgumentParser, shape: dict, *, epochs: int, data_help: str, label: str
+) -> None:
     """Adds the flags that all recipes have.
 
     Args:
@@ -45,17 +47,18 @@ def add_shared_flags(parser: argparse.ArgumentParser, shape: dict, epochs: int) 
         shape: the recipe's defaults for the shape of a new model; the flags themselves default to
             `None`, so that a recipe can tell what was given.
         epochs: the recipe's default for `--epochs`.
+        data_help: what `--data` takes, besides 'sample' and tfds:NAME/CONFIG.
+        label: what stands beside a text in the data: "labels", "translations".
     """
     data = parser.add_argument_group("data").add_argument
     data(
         "--data",
         nargs="+",
         default=["sample"],
-        help="'sample' (default), tfds:NAME/CONFIG, or a path: .csv .tsv .jsonl, a folder or an "
-        "archive; several are used together",
+        help=f"'sample' (default), tfds:NAME/CONFIG, or {data_help}",
     )
     data("--text-column", help="name or position of the column of texts")
-    data("--label-column", help="name or position of the column of labels")
+    data("--label-column", help=f"name or position of the column of {label}")
     data(
         "--header",
         action=argparse.BooleanOptionalAction,
@@ -63,20 +66,7 @@ def add_shared_flags(parser: argparse.ArgumentParser, shape: dict, epochs: int) 
         "columns are given by position",
     )
     data("--encoding", default="utf-8", help="of the files; default utf-8")
-    data(
-        "--validation-share",
-        type=fraction,
-        default=0.1,
-        metavar="SHARE",
-        help="of the training rows that the model is stopped by, where the data has no such part; "
-        "default 0.1",
-    )
     data("--limit", type=positive, help="use at most so many rows of each part")
-    data(
-        "--deduplicate",
-        action="store_true",
-        help="use each text once, and none that has different labels",
-    )
     data(
         "--remove-leaks",
         action="store_true",

@@ -30,6 +30,7 @@ from common import (
     RunFolder,
     above_zero,
     add_shared_flags,
+    fraction,
     keras,
     positive,
     run,
@@ -164,8 +165,27 @@ def read_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_shared_flags(parser, SHAPE, epochs=4)
+    add_shared_flags(
+        parser,
+        SHAPE,
+        epochs=4,
+        data_help="a path: .csv .tsv .jsonl, a folder or an archive; several are used together",
+        label="labels",
+    )
     add = parser.add_argument_group("classifier").add_argument
+    add(
+        "--validation-share",
+        type=fraction,
+        default=0.1,
+        metavar="SHARE",
+        help="of the training rows that the model is stopped by, where the data has no such part; "
+        "default 0.1",
+    )
+    add(
+        "--deduplicate",
+        action="store_true",
+        help="use each text once, and none that has different labels",
+    )
     add(
         "--label-separator",
         metavar="TEXT",

@@ -9,7 +9,18 @@ import pytest
 
 import textlstm
 
-ROOMS = ["", ".cells", ".kernels", ".layers", ".tokenizers", ".data", ".tasks", ".interop"]
+ROOMS = [
+    "",
+    ".cells",
+    ".kernels",
+    ".layers",
+    ".tokenizers",
+    ".data",
+    ".decoding",
+    ".tasks",
+    ".interop",
+    ".insight",
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -36,9 +47,11 @@ def test_rooms_import_only_from_rooms_above():
         "layers",
         "tokenizers",
         "data",
+        "decoding",
         "tasks",
         "saving",
         "interop",
+        "insight",
     ]
     package = Path(textlstm.__file__).parent
     for number, room in enumerate(order):

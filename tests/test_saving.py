@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import HARD_TEXTS
-from examples.c_program import build_classify, run_classify
+from examples.c_program import build_program, run_classify
 
 import textlstm
 from textlstm import InputError
@@ -74,7 +74,7 @@ def test_answers_where_nothing_but_tensorflow_is(trained, exported, texts, tmp_p
 
 def test_answers_in_c(trained, exported, texts, tmp_path):
     lines = [text for text in texts if b"\n" not in text]
-    names, answers = run_classify(build_classify(tmp_path), exported, lines)
+    names, answers = run_classify(build_program(tmp_path), exported, lines)
     assert tuple(names) == trained.labels
     expected = trained.predict(lines, verbose=0)
     np.testing.assert_allclose([row[2] for row in answers], expected, atol=1e-5)

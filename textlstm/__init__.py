@@ -5,11 +5,11 @@ The names below are the front door; the rooms (`textlstm.cells`, `textlstm.layer
 """
 
 from textlstm.cells import GRUCell, LSTMCell, SimpleRNNCell
-from textlstm.data import EncodedCorpus, open_source, split_examples
+from textlstm.data import EncodedCorpus, open_pairs, open_source, split_examples, split_pairs
 from textlstm.errors import InputError
 from textlstm.layers import GRU, LSTM, RNN, SimpleRNN, TokenEmbedding
 from textlstm.saving import export, load
-from textlstm.tasks import TextClassifier, train_ngram_baseline
+from textlstm.tasks import TextClassifier, Translator, train_ngram_baseline
 from textlstm.tokenizers import SentencePieceTokenizer
 
 __all__ = [
@@ -25,9 +25,12 @@ __all__ = [
     "SimpleRNNCell",
     "TextClassifier",
     "TokenEmbedding",
+    "Translator",
     "export",
     "load",
+    "open_pairs",
     "open_source",
     "split_examples",
+    "split_pairs",
     "train_ngram_baseline",
 ]

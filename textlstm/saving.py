@@ -20,6 +20,7 @@ from pathlib import Path
 import keras
 
 from textlstm.errors import InputError
+from textlstm.tokenizers import SentencePieceTokenizer
 
 _TWIN = Path("assets.extra", "model.keras")
 _DESCRIPTION = Path("assets.extra", "textlstm.json")
@@ -209,15 +210,16 @@ def _without_optimizer_state(model):
 
 
 def _readable_config(model) -> dict:
-    """Returns the model's configuration without the tokenizer's bytes, which nobody can read."""
+    """Returns the model's configuration without the tokenizers' bytes, which nobody can read."""
     config = keras.saving.serialize_keras_object(model)["config"]
-    tokenizer = model.tokenizer
-    config["tokenizer"] = {
-        "class_name": type(tokenizer).__name__,
-        "vocabulary_size": tokenizer.vocabulary_size,
-        "pad_id": tokenizer.pad_id,
-        "end_id": tokenizer.end_id,
-    }
+    for name, value in vars(model).items():
+        if isinstance(value, SentencePieceTokenizer) and config.get(name) is not None:
+            config[name] = {
+                "class_name": type(value).__name__,
+                "vocabulary_size": value.vocabulary_size,
+                "pad_id": value.pad_id,
+                "end_id": value.end_id,
+            }
     return config
 
 
@@ -274,7 +276,7 @@ def _card(model, folder: Path, number: int, scores: Mapping, about: Mapping) -> 
         "import textlstm",
         "",
         f'model = textlstm.load("{folder.name}")',
-        "model.fit(texts, labels)",
+        model.fit_example(),
         "```",
         "",
     ]

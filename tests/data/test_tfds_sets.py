@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from textlstm.data import open_source, split_examples, tfds_sets
+from textlstm.data import open_source, split_examples, tfds_builders
 from textlstm.errors import InputError
 
 TEXT = tfds.features.Text()
@@ -279,7 +279,7 @@ def test_archive_beside_it_is_taken_without_a_network(data_dir, tmp_path, monkey
 
 
 def test_unknown_features_stop_before_the_download(monkeypatch):
-    monkeypatch.setattr(tfds_sets, "_answers", lambda urls: pytest.fail("asked the network"))
+    monkeypatch.setattr(tfds_builders, "_answers", lambda urls: pytest.fail("asked the network"))
     assert "'comment_text'" in fails("tfds:goemotions")
 
 
@@ -296,8 +296,8 @@ def test_one_machine_that_answers_is_enough(monkeypatch):
         raise ConnectionRefusedError(address)
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    monkeypatch.setattr(tfds_sets, "getproxies", dict)
-    assert tfds_sets._answers(URLS)
+    monkeypatch.setattr(tfds_builders, "getproxies", dict)
+    assert tfds_builders._answers(URLS)
     assert asked == {("one.example", 80), ("two.example", 99)}
 
 
@@ -309,13 +309,13 @@ def test_a_look_up_that_hangs_is_not_waited_for(monkeypatch):
         raise TimeoutError
 
     monkeypatch.setattr(socket, "create_connection", hang)
-    assert not tfds_sets._answers(URLS, seconds=0.05)
+    assert not tfds_builders._answers(URLS, seconds=0.05)
     assert not over.is_set()
     over.set()
 
 
 @pytest.mark.parametrize("proxy", ["http://gate.example:3128", "gate.example:3128"])
 def test_a_proxy_is_asked_instead(monkeypatch, proxy):
-    monkeypatch.setattr(tfds_sets, "getproxies", lambda: {"http": proxy})
-    assert tfds_sets._first_hop("http://one.example/a.zip") == ("gate.example", 3128)
-    assert tfds_sets._first_hop("https://two.example/b") == ("two.example", 443)
+    monkeypatch.setattr(tfds_builders, "getproxies", lambda: {"http": proxy})
+    assert tfds_builders._first_hop("http://one.example/a.zip") == ("gate.example", 3128)
+    assert tfds_builders._first_hop("https://two.example/b") == ("two.example", 443)

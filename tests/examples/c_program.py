@@ -1,6 +1,6 @@
-"""Build the C example `examples/c/classify.c` and run it: what its tests share.
+"""Build the C examples of `examples/c` and run them: what their tests share.
 
-The program is compiled against the libraries inside the installed TensorFlow wheel, as
+A program is compiled against the libraries inside the installed TensorFlow wheel, as
 `examples/c/README.md` tells, and always runs in a process of its own.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parents[2] / "examples" / "c" / "classify.c"
+SOURCES = Path(__file__).resolve().parents[2] / "examples" / "c"
 
 
 def tensorflow_folder() -> Path:
@@ -21,14 +21,14 @@ def tensorflow_folder() -> Path:
     return Path(importlib.util.find_spec("tensorflow").submodule_search_locations[0])
 
 
-def build_classify(tmp_path: Path, *flags: str) -> Path:
-    """Compile the program into `tmp_path`, every warning an error; skip without a compiler."""
+def build_program(tmp_path: Path, name: str = "classify", *flags: str) -> Path:
+    """Compile a program into `tmp_path`, every warning an error; skip without a compiler."""
     if shutil.which("cc") is None:
         pytest.skip("no C compiler: there is no `cc` on the PATH")
     wheel = tensorflow_folder()
-    program = tmp_path / "classify"
+    program = tmp_path / name
     command = ["cc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", *flags]
-    command += ["-I", f"{wheel}/include", str(SOURCE), "-o", str(program)]
+    command += ["-I", f"{wheel}/include", str(SOURCES / f"{name}.c"), "-o", str(program)]
     command += ["-L", str(wheel), "-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
     command += [f"-Wl,-rpath,{wheel}"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -36,7 +36,7 @@ def build_classify(tmp_path: Path, *flags: str) -> Path:
     return program
 
 
-def call_classify(
+def call_program(
     program: Path, *arguments: str | bytes | Path, stdin: bytes = b""
 ) -> subprocess.CompletedProcess:
     """Run the program as it is; what it wrote comes back as bytes, without TensorFlow's log."""
@@ -64,7 +64,7 @@ def run_classify(
 ) -> tuple[list[str], list[tuple[str, float, list[float]]]]:
     """Classify `lines` (no line feeds inside) through standard input; read_table's answer."""
     assert not any(b"\n" in line for line in lines), "a line feed ends a text"
-    done = call_classify(program, folder, stdin=b"".join(line + b"\n" for line in lines))
+    done = call_program(program, folder, stdin=b"".join(line + b"\n" for line in lines))
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
     class_names, rows = read_table(done.stdout)
     assert len(rows) == len(lines)

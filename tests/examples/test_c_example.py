@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from c_program import SOURCE, build_classify, call_classify, read_table, run_classify
+from c_program import SOURCES, build_program, call_program, read_table, run_classify
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 # Short and long names (TensorFlow stores strings of more than 22 bytes elsewhere than short ones),
@@ -125,7 +125,7 @@ def linked(folder: Path, target: Path, document: dict | str) -> Path:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory) -> Path:
-    return build_classify(tmp_path_factory.mktemp("program"))
+    return build_program(tmp_path_factory.mktemp("program"))
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_many_lines_make_one_batch(program, folder, in_python):
 
 
 def test_the_last_line_needs_no_line_feed(program, folder, in_python):
-    done = call_classify(program, folder, stdin=b"one\ntwo")
+    done = call_program(program, folder, stdin=b"one\ntwo")
     assert_same(read_table(done.stdout), in_python([b"one", b"two"]))
 
 
@@ -199,19 +199,19 @@ def test_texts_may_be_arguments(program, folder, in_python):
         "两行\none text".encode(),
         b"-looks-like-a-flag",
     ]
-    done = call_classify(program, folder, *texts, stdin=b"not read\n")
+    done = call_program(program, folder, *texts, stdin=b"not read\n")
     assert done.returncode == 0 and done.stderr == b""
     assert_same(read_table(done.stdout), in_python(texts))
 
 
 def test_without_texts_there_is_still_the_header(program, folder):
-    done = call_classify(program, folder, stdin=b"")
+    done = call_program(program, folder, stdin=b"")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode() == "\t".join(["label", "score", *CLASSES]) + "\n"
 
 
 def test_a_trailing_slash_in_the_folder_is_fine(program, folder):
-    assert call_classify(program, f"{folder}/", "text").returncode == 0
+    assert call_program(program, f"{folder}/", "text").returncode == 0
 
 
 def test_outputs_may_be_constants_of_the_graph(program, tmp_path):
@@ -247,37 +247,37 @@ def test_any_spelling_of_the_json_is_read(program, folder, tmp_path, style):
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-x", "text"]])
 def test_a_wrong_call_shows_the_usage(program, arguments):
-    done = call_classify(program, *arguments)
+    done = call_program(program, *arguments)
     assert (done.returncode, done.stdout) == (2, b"")
     assert re.fullmatch(rb"usage: classify MODEL_VERSION_FOLDER [^\n]*\n", done.stderr)
 
 
 def test_no_such_folder(program, tmp_path):
-    message = failure(call_classify(program, tmp_path / "none" / "1", "text"))
+    message = failure(call_program(program, tmp_path / "none" / "1", "text"))
     assert f"{tmp_path}/none/1: no such folder: give the version folder" in message
 
 
 def test_a_file_instead_of_a_folder(program, folder):
-    message = failure(call_classify(program, folder / "saved_model.pb", "text"))
+    message = failure(call_program(program, folder / "saved_model.pb", "text"))
     assert "no such folder" in message
 
 
 def test_the_folder_above_the_version(program, folder):
-    message = failure(call_classify(program, folder.parent, "text"))
+    message = failure(call_program(program, folder.parent, "text"))
     assert "assets.extra/textlstm.json: cannot be read (No such file or directory)" in message
     assert "such as models/NAME/1" in message
 
 
 def test_no_saved_model(program, tmp_path):
     rewrite(tmp_path, EXTRA)
-    message = failure(call_classify(program, tmp_path, "text"))
+    message = failure(call_program(program, tmp_path, "text"))
     assert f"{tmp_path}: TensorFlow {tf.__version__} cannot load this SavedModel" in message
 
 
 def test_a_damaged_saved_model(program, folder, tmp_path):
     rewrite(tmp_path, document_of(folder))
     (tmp_path / "saved_model.pb").write_bytes(b"not a protocol buffer")
-    message = failure(call_classify(program, tmp_path, "text"))
+    message = failure(call_program(program, tmp_path, "text"))
     assert "cannot load this SavedModel: export it again" in message
 
 
@@ -301,13 +301,13 @@ def test_a_damaged_saved_model(program, folder, tmp_path):
 )
 def test_broken_json(program, tmp_path, text):
     rewrite(tmp_path, text)
-    message = failure(call_classify(program, tmp_path, "text"))
+    message = failure(call_program(program, tmp_path, "text"))
     assert re.search(r"textlstm\.json: not valid JSON at line [12]: export", message)
 
 
 def test_the_line_of_broken_json_is_named(program, tmp_path):
     rewrite(tmp_path, '{\n  "a": 1,\n  "b": nothing here\n}\n')
-    assert "not valid JSON at line 3:" in failure(call_classify(program, tmp_path, "text"))
+    assert "not valid JSON at line 3:" in failure(call_program(program, tmp_path, "text"))
 
 
 def test_another_task(program, folder, tmp_path):
@@ -315,7 +315,7 @@ def test_another_task(program, folder, tmp_path):
     document["task"] = "Translator"
     del document["signatures"]["serving_default"]["outputs"]["label"]
     other = linked(folder, tmp_path / "1", document)
-    message = failure(call_classify(program, other, "text"))
+    message = failure(call_program(program, other, "text"))
     assert 'serving_default has no "label" among its outputs' in message
     assert "takes a TextClassifier, and this is a Translator" in message
 
@@ -323,7 +323,7 @@ def test_another_task(program, folder, tmp_path):
 @pytest.mark.parametrize("document", ["[]", "{}", '"text"', '{"signatures": {"text": 1}}'])
 def test_json_without_the_signature(program, folder, tmp_path, document):
     other = linked(folder, tmp_path / "1", document)
-    message = failure(call_classify(program, other, "text"))
+    message = failure(call_program(program, other, "text"))
     assert 'serving_default has no "text" among its inputs' in message
     assert "folder that names no task" in message
 
@@ -337,7 +337,7 @@ def test_a_tensor_that_the_graph_does_not_have(program, folder, tmp_path, tensor
     document = document_of(folder)
     document["signatures"]["serving_default"]["inputs"]["text"]["tensor"] = tensor
     other = linked(folder, tmp_path / "1", document)
-    message = failure(call_classify(program, other, "text"))
+    message = failure(call_program(program, other, "text"))
     assert f'names the tensor "{tensor}" for "text", which saved_model.pb does' in message
 
 
@@ -345,20 +345,20 @@ def test_a_tensor_of_another_type(program, folder, tmp_path):
     document = document_of(folder)
     outputs = document["signatures"]["serving_default"]["outputs"]
     outputs["score"] = outputs["label"]
-    message = failure(call_classify(program, linked(folder, tmp_path / "1", document), "text"))
+    message = failure(call_program(program, linked(folder, tmp_path / "1", document), "text"))
     assert re.search(r'"score" is the tensor "[^"]+", whose type is 7 where .* takes 1 ', message)
 
 
 def test_an_output_without_a_row_for_each_text(program, tmp_path):
     folder = export(Constant(), tmp_path / "1")
-    message = failure(call_classify(program, folder, "one", "two"))
+    message = failure(call_program(program, folder, "one", "two"))
     assert 'the output "label" has another shape than one row for each text (here 2)' in message
 
 
 def test_a_graph_that_fails(program, tmp_path):
     folder = export(WordCount(), tmp_path / "1")
     assert run_classify(program, folder, [b"12"])[1][0][1] == 12.0
-    message = failure(call_classify(program, folder, "twelve"))
+    message = failure(call_program(program, folder, "twelve"))
     assert "cannot run the signature serving_default on this batch (of 1)" in message
     assert "twelve" in message  # TensorFlow's own words follow
 
@@ -379,9 +379,10 @@ def test_no_python_is_linked(program):
 
 
 def test_the_commands_of_the_readme_compile_the_program(program, folder, tmp_path):
-    readme = (SOURCE.parent / "README.md").read_text(encoding="utf-8")
+    readme = (SOURCES / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"(?s)```sh\n(.*?)```", readme)[0]
-    (tmp_path / "classify.c").symlink_to(SOURCE)
+    for source in (*SOURCES.glob("*.c"), *SOURCES.glob("*.h")):
+        (tmp_path / source.name).symlink_to(source)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     subprocess.run(
         ["sh", "-e", "-c", commands], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True

@@ -25,14 +25,15 @@ def test_rows_come_back_in_place_and_are_not_widened(lengths):
     def compute(ids):  # the sum of a row, and the width it was computed at
         widths.append(tuple(ids.shape))
         width = tf.fill([tf.shape(ids)[0]], tf.shape(ids)[1])
-        return tf.stack([tf.reduce_sum(ids, axis=1), width], axis=1)
+        return [tf.reduce_sum(ids, axis=1), width]
 
     width = max(lengths, default=1)
     ids = np.array([[i + 1] * n + [0] * (width - n) for i, n in enumerate(lengths)], "int32")
     ids = ids.reshape(len(lengths), width)
-    outputs = map_rows_by_length(
-        compute, tf.constant(ids), tf.constant(lengths, tf.int32), output_size=2
+    empty = [tf.zeros([0], tf.int32)] * 2
+    sums, computed_widths = map_rows_by_length(
+        compute, tf.constant(ids), tf.constant(lengths, tf.int32), empty
     )
-    np.testing.assert_array_equal(outputs[:, 0], ids.sum(axis=1))
-    for length, computed_at in zip(lengths, outputs[:, 1]):
+    np.testing.assert_array_equal(sums, ids.sum(axis=1))
+    for length, computed_at in zip(lengths, computed_widths):
         assert length <= computed_at <= max(32, 2 * length)

@@ -2,9 +2,11 @@
 
 from textlstm.data.batches import BucketedBatches
 from textlstm.data.corpus import EncodedCorpus
+from textlstm.data.encoded_pairs import EncodedPairs, PairBatches
 from textlstm.data.examples import Example, Source
 from textlstm.data.neighbour_vectors import own_vectors
 from textlstm.data.pair_sources import open_pairs
+from textlstm.data.pair_splitting import PairSplit, split_pairs
 from textlstm.data.pairs import Pair, PairSource
 from textlstm.data.phrase_book import PhraseBookSource
 from textlstm.data.sample import SampleSource, sample_reviews, written_reviews
@@ -20,9 +22,12 @@ from textlstm.data.word_vectors import (
 __all__ = [
     "BucketedBatches",
     "EncodedCorpus",
+    "EncodedPairs",
     "Example",
     "Pair",
+    "PairBatches",
     "PairSource",
+    "PairSplit",
     "PhraseBookSource",
     "SampleSource",
     "Source",
@@ -37,5 +42,6 @@ __all__ = [
     "part_of",
     "sample_reviews",
     "split_examples",
+    "split_pairs",
     "written_reviews",
 ]

@@ -199,35 +199,46 @@ class BucketedBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> np.ndarray | tuple[np.ndarray, ...]:
         self._read_to_end |= index == len(self) - 1
         rows = self.rows(index)
-        if self.sample is not None:
-            ids = self._sampled(index)
-        else:
-            ids = self.corpus.padded(rows, int(self._widths[self._batches[index]]), self.pad_id)
+        (ids,) = self._ids(index)
         if not self.with_labels:
             return ids
         if self.sample_weights is None:
             return ids, self.corpus.labels[rows]
         return ids, self.corpus.labels[rows], self.sample_weights[rows]
 
-    def _sampled(self, index: int) -> np.ndarray:
-        """Returns the ids of a batch as `sample` draws them, int32 `[batch, width]`."""
-        rows = self._draw(index)
-        width = int(bucket_widths(max(map(len, rows)))[-1])
-        if index == 1 and width == int(bucket_widths(max(map(len, self._draw(0))))[-1]):
-            width = int(bucket_widths(width + 1)[-1])  # the first two batches differ in width
-        ids = np.full((len(rows), width), self.pad_id, np.int32)
-        for place, row in zip(ids, rows, strict=True):
-            place[: len(row)] = row
-        return ids
+    @property
+    def _sides(self) -> tuple[tuple[EncodedCorpus, int, Callable | None], ...]:
+        """The corpora whose rows stand beside each other, with their padding and `sample`."""
+        return ((self.corpus, self.pad_id, self.sample),)
 
-    def _draw(self, index: int) -> list[np.ndarray]:
-        """Returns the rows of a batch as `sample` draws them, cut to `max_tokens`."""
-        rows = [self.corpus.ids(row) for row in self.rows(index)]
-        rows = self.sample(rows, (self.seed, self.epoch, index))
-        most = self.corpus.max_tokens
-        if most is None:
-            return rows
-        return [row if len(row) <= most else np.append(row[: most - 1], row[-1]) for row in rows]
+    def _ids(self, index: int) -> list[np.ndarray]:
+        """Returns the ids of a batch, int32 `[batch, width]` for each side."""
+        if self.sample is None:
+            rows, width = self.rows(index), int(self._widths[self._batches[index]])
+            return [corpus.padded(rows, width, pad_id) for corpus, pad_id, _ in self._sides]
+        sides = self._draw(index)
+        width = _width_of(sides)
+        if index == 1 and width == _width_of(self._draw(0)):
+            width = int(bucket_widths(width + 1)[-1])  # the first two batches differ in width
+        padded = []
+        for rows, (_, pad_id, _) in zip(sides, self._sides, strict=True):
+            ids = np.full((len(rows), width), pad_id, np.int32)
+            for place, row in zip(ids, rows, strict=True):
+                place[: len(row)] = row
+            padded.append(ids)
+        return padded
+
+    def _draw(self, index: int) -> list[list[np.ndarray]]:
+        """Returns for each side the rows of a batch as `sample` draws them, cut to `max_tokens`."""
+        sides = []
+        for corpus, _, sample in self._sides:
+            rows = [corpus.ids(row) for row in self.rows(index)]
+            rows = sample(rows, (self.seed, self.epoch, index))
+            most = corpus.max_tokens
+            if most is not None:
+                rows = [r if len(r) <= most else np.append(r[: most - 1], r[-1]) for r in rows]
+            sides.append(rows)
+        return sides
 
     def on_epoch_begin(self) -> None:
         """Called by Keras before an epoch."""
@@ -239,3 +250,8 @@ class BucketedBatches(keras.utils.PyDataset):
         # backends after a look at the first batch. Neither may use up an epoch.
         if self._begun and self._read_to_end:
             self.epoch += 1
+
+
+def _width_of(sides: list[list[np.ndarray]]) -> int:
+    """Returns the least width that a batch may have for these rows."""
+    return int(bucket_widths(max(len(row) for rows in sides for row in rows))[-1])

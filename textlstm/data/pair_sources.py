@@ -14,6 +14,7 @@ from textlstm.data.pairs import PairSource
 from textlstm.data.phrase_book import PhraseBookSource
 from textlstm.data.reading import check_encoding
 from textlstm.data.table_files import Columns, has_ending
+from textlstm.data.tfds_pairs import open_tfds_pairs
 from textlstm.errors import InputError
 
 _TABLES = (*PAIR_TABLE_ENDINGS, *ARCHIVE_ENDINGS)
@@ -32,13 +33,14 @@ def open_pairs(
     """Opens texts with their translations.
 
     Args:
-        data: "sample" (the embedded phrase book, from English to Chinese); two paths, those of
-            aligned files; the path of a table (`.tsv`, `.txt` with tabs, `.csv`, `.jsonl`, each
-            also `.gz`) or of an archive with one table; a folder with aligned files
-            `train.LANGUAGE`, perhaps `validation.LANGUAGE`, `test.LANGUAGE` and others; or
+        data: "sample" (the embedded phrase book, from English to Chinese); "tfds:NAME/CONFIG", a
+            set of TensorFlow Datasets; two paths, those of aligned files; the path of a table
+            (`.tsv`, `.txt` with tabs, `.csv`, `.jsonl`, each also `.gz`) or of an archive with one
+            table; a folder with aligned files `train.LANGUAGE`, perhaps `validation.LANGUAGE`,
+            `test.LANGUAGE` and others; or
             NAME, where there are `NAME.LANGUAGE` files.
-        source_language: the ending of the files, or the name of the column, of the texts to
-            translate; needed for folders and NAME.
+        source_language: the ending of the files, or the name of the column or feature, of the
+            texts to translate; needed for folders and NAME.
         target_language: likewise for the translations.
         text_column: name of the column of the texts to translate, or its position, counted from
             0. Default: the source language, where columns have names; else the first.
@@ -71,6 +73,9 @@ def open_pairs(
                 "data 'sample': the phrase book is from en to zh; leave out the languages"
             )
         return PhraseBookSource()
+    if str(data).startswith("tfds:"):
+        columns = text_column or source_language, label_column or target_language
+        return open_tfds_pairs(str(data), *columns, encoding)
     path = Path(data).expanduser()
     if path.is_file() and has_ending(path.name, _TABLES):
         named = text_column is None and label_column is None

@@ -193,7 +193,7 @@ class Split:
             labels = tuple(sorted(example.labels))
             label.append(label_numbers.setdefault(labels, len(label_numbers)))
             if text_numbers is not None:
-                text.append(text_numbers.setdefault(_digest(example.text), len(text_numbers)))
+                text.append(text_numbers.setdefault(digest(example.text), len(text_numbers)))
         return _Rows(
             np.frombuffer(parts, np.int8),
             np.frombuffer(number, np.float64),
@@ -240,7 +240,8 @@ class _Rows:
         return self.used & (self.part == _PARTS.index(part))
 
 
-def _digest(text: str) -> bytes:
+def digest(text: str) -> bytes:
+    """Returns 16 bytes that tell texts apart; white space around them does not count."""
     return blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

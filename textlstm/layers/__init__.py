@@ -8,6 +8,7 @@ from textlstm.layers.attention import (
     ScaledAttention,
     make_attention,
 )
+from textlstm.layers.attention_decoder import AttentionDecoder
 from textlstm.layers.convolution import ConvolutionFront
 from textlstm.layers.embedding import TokenEmbedding
 from textlstm.layers.pooling import (
@@ -26,6 +27,7 @@ from textlstm.layers.word_dropout import WordDropout
 __all__ = [
     "AdditiveAttention",
     "Attention",
+    "AttentionDecoder",
     "AttentionPooling",
     "ConcatPooling",
     "ConvolutionFront",

@@ -77,6 +77,10 @@ class Attention(keras.layers.Layer):
             keras.KerasTensor((batch, time, memory.shape[1]), dtype="float32"),
         )
 
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor."""
+        return super().get_config()  # Keras's own guess takes no dtype policy
+
 
 @keras.saving.register_keras_serializable(package="textlstm")
 class DotAttention(Attention):

@@ -106,7 +106,7 @@ class RNN(keras.layers.Layer):
         # The cells of layer 0 come first, in each layer the forward one: the order of the second
         # axis of the states.
         count = num_layers * self.num_directions
-        self.cells = [cell] + [_another(cell, index) for index in range(1, count)]
+        self.cells = [cell] + [another_cell(cell, index) for index in range(1, count)]
         self._between_layers = keras.layers.Dropout(
             dropout,
             noise_shape=(None, 1, None) if variational_dropout else None,
@@ -195,6 +195,38 @@ class RNN(keras.layers.Layer):
         if not self.return_state:
             return sequence
         return sequence, [ops.stack(states, axis=1) for states in zip(*final_states)]
+
+    def step(self, inputs, states, noise=None) -> tuple:
+        """Runs all layers for one time step, as inference does that goes on with its own output.
+
+        It gives what `call` gives for a sequence of one step, without the cost of a loop.
+
+        Args:
+            inputs: `[batch, features]`.
+            states: as `initial_state` of `call`, and as it returns them.
+            noise: what the outputs of each layer but the last are multiplied by, a list of
+                `[batch, output_size]`; default `None`, nothing.
+
+        Returns:
+            `(outputs, states)`: `[batch, output_size]`, and the states after the step.
+
+        Raises:
+            ValueError: if the layer is bidirectional: it reads from the end, too.
+        """
+        if self.bidirectional:
+            raise ValueError(
+                f"Layer {self.name!r} is bidirectional: it cannot go on step by step, for it reads "
+                "every sequence from the end, too."
+            )
+        outputs, final_states = inputs, []
+        for index, cell in enumerate(self.cells):
+            skip = outputs if self.residual and outputs.shape[-1] == self.output_size else None
+            if index > 0 and noise is not None:
+                outputs = outputs * noise[index - 1]
+            outputs, after = cell(outputs, [state[:, index] for state in states])
+            outputs = outputs if skip is None else outputs + skip
+            final_states.append(after if isinstance(after, (list, tuple)) else [after])
+        return outputs, [ops.stack(after, axis=1) for after in zip(*final_states)]
 
     def _skips(self, sequence, mask, layer: int) -> list:
         """Returns what a residual layer adds to the outputs of each direction, or nothing.
@@ -387,7 +419,7 @@ def serialize_cell(cell) -> dict:
     return config
 
 
-def _another(cell, index: int):
+def another_cell(cell, index: int):
     """Makes a cell like `cell`, with weights, a name and a seed of its own."""
     config = {**cell.get_config(), "name": f"{cell.name}_{index}"}
     if isinstance(config.get("seed"), int):

@@ -1,16 +1,28 @@
 """Tasks: Keras models that own their tokenizer and take strings."""
 
-from textlstm.tasks.losses import MicroF1, SmoothedSparseCategoricalCrossentropy
+from textlstm.tasks.losses import (
+    MicroF1,
+    Perplexity,
+    SmoothedSparseCategoricalCrossentropy,
+)
 from textlstm.tasks.ngram_baseline import train_ngram_baseline
 from textlstm.tasks.schedules import cosine_schedule
 from textlstm.tasks.text_classifier import TextClassifier
+from textlstm.tasks.translation_score import TranslationScore, score_translations
+from textlstm.tasks.translator import Alignment, Translation, Translator
 from textlstm.tasks.weight_average import WeightAverage
 
 __all__ = [
+    "Alignment",
     "MicroF1",
+    "Perplexity",
     "SmoothedSparseCategoricalCrossentropy",
     "TextClassifier",
+    "Translation",
+    "TranslationScore",
+    "Translator",
     "WeightAverage",
     "cosine_schedule",
+    "score_translations",
     "train_ngram_baseline",
 ]

@@ -1,4 +1,4 @@
-"""The loss and the metric that Keras does not have."""
+"""The loss and the metrics that Keras does not have."""
 
 import keras
 from keras import ops
@@ -8,7 +8,7 @@ from keras import ops
 class SmoothedSparseCategoricalCrossentropy(keras.losses.Loss):
     """The cross-entropy with smoothed labels, from logits, for labels that are numbers.
 
-    A row of class y asks of K classes for the distribution
+    A row, or a token, of class y asks of K classes for the distribution
 
         q_k = (1 − ε) · [k = y] + ε / K
 
@@ -24,8 +24,8 @@ class SmoothedSparseCategoricalCrossentropy(keras.losses.Loss):
         **kwargs: `name`, `reduction`, `dtype` of a Keras loss.
 
     Call arguments:
-        y_true: ints, `[batch]`.
-        y_pred: logits, `[batch, K]`.
+        y_true: ints, `[batch, …]`.
+        y_pred: logits, `[batch, …, K]`.
 
     Raises:
         ValueError: if `label_smoothing` is out of its range.
@@ -43,10 +43,11 @@ class SmoothedSparseCategoricalCrossentropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):
-        """Computes the loss of each row, `[batch]`."""
-        surprise = -ops.log_softmax(y_pred, axis=-1)  # [batch, K]
-        index = ops.cast(ops.reshape(y_true, (-1, 1)), "int32")  # [batch, 1]
-        of_label = ops.squeeze(ops.take_along_axis(surprise, index, axis=-1), axis=-1)
+        """Computes the loss of each row, or token, `[batch, …]`."""
+        surprise = -ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)  # [batch, …, K]
+        of_label = _at_labels(surprise, y_true)
+        if not self.label_smoothing:
+            return of_label
         of_all = ops.mean(surprise, axis=-1)
         return (1 - self.label_smoothing) * of_label + self.label_smoothing * of_all
 
@@ -81,3 +82,40 @@ class MicroF1(keras.metrics.F1Score):
     def get_config(self) -> dict:
         """Returns the arguments of the constructor."""
         return {"name": self.name, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class Perplexity(keras.metrics.Mean):
+    """The perplexity: exp of the mean of −log p over all tokens, each with its weight.
+
+    A model that were as unsure, at every token, as one that chooses among N with equal chances,
+    has a perplexity of N.
+
+    Args:
+        name: default `"perplexity"`.
+        dtype: of a Keras metric.
+    """
+
+    def __init__(self, name: str = "perplexity", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Counts a batch: ints `[batch, …]`, logits `[batch, …, K]`, weights `[batch, …]`."""
+        surprise = -ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
+        super().update_state(_at_labels(surprise, y_true), sample_weight)
+
+    def result(self):
+        """Returns exp of the mean."""
+        return ops.exp(super().result())
+
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor."""
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def _at_labels(values, labels):
+    """Returns of each `[…, K]` the value at its label: `[…]`."""
+    index = ops.cast(labels, "int32")[..., None]
+    # Keras may give the labels of rows as `[batch, 1]`.
+    index = ops.reshape(index, (*ops.shape(values)[:-1], 1))
+    return ops.take_along_axis(values, index, axis=-1)[..., 0]

@@ -12,17 +12,22 @@ _GROUP_TOKENS = 32_768
 
 
 class Serving(tf.Module):
-    """What is written to disk: the variables, the tokenizer's tables and the functions over them.
+    """What is written to disk: the variables, the tokenizers' tables and the functions over them.
+
+    Args:
+        model: a built task.
+        **graphs: the tokenizers' graphs (`SentencePieceTokenizer.graph`), by any name.
 
     Attributes:
         functions: dict from the name of a signature to its `tf.function`.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, **graphs):
         super().__init__(name="serving")
         # The optimizer's variables are not among them: an export does not train.
         self.model_variables = [variable.value for variable in model.variables]
-        self.tokenizer = model.tokenizer.graph
+        for name, graph in graphs.items():
+            setattr(self, name, graph)
         self.functions = {}
 
 
@@ -35,17 +40,17 @@ def classifier_serving(model) -> Serving:
     Returns:
         The module to save.
     """
-    serving = Serving(model)
-    tokenizer = serving.tokenizer
+    tokenizer = model.tokenizer.graph
+    serving = Serving(model, tokenizer=tokenizer)
     end_id, max_tokens = model.tokenizer.end_id, model.max_tokens
 
     def compute_probabilities(ids):  # [rows, width] → [rows, labels]
-        return model.to_probabilities(model(ids, training=False))
+        return [tf.cast(model.to_probabilities(model(ids, training=False)), tf.float32)]
 
     def classify(text):
         ids, lengths = cut_rows(*tokenizer.encode(text), max_tokens, end_id)
-        probabilities = map_rows_by_length(
-            compute_probabilities, ids, lengths, output_size=len(model.labels)
+        (probabilities,) = map_rows_by_length(
+            compute_probabilities, ids, lengths, empty=[tf.zeros([0, len(model.labels)])]
         )
         names = tf.constant(list(model.labels))
         return {
@@ -55,30 +60,30 @@ def classifier_serving(model) -> Serving:
             "classes": tf.tile(names[None], [tf.shape(text)[0], 1]),
         }
 
-    serving.functions["serving_default"] = _signature(classify, text=tf.string)
-    add_tokenizer_signatures(serving)
+    serving.functions["serving_default"] = signature(classify, text=tf.string)
+    add_tokenizer_signatures(serving, tokenizer, tokenizer)
     return serving
 
 
-def add_tokenizer_signatures(serving: Serving) -> None:
-    """Adds `encode` (text to ids and lengths) and `decode` (the way back)."""
-    tokenizer = serving.tokenizer
+def add_tokenizer_signatures(serving: Serving, encoding, decoding) -> None:
+    """Adds `encode` (text to ids and lengths) and `decode` (the way back).
+
+    Args:
+        serving: what they are added to.
+        encoding: the graph of the tokenizer that encodes.
+        decoding: the graph of the tokenizer that decodes.
+    """
 
     def encode(text):
-        ids, lengths = tokenizer.encode(text)
+        ids, lengths = encoding.encode(text)
         return {"ids": ids, "lengths": lengths}
 
     def decode(ids, lengths):
-        return {"text": tokenizer.decode(ids, lengths)}
+        return {"text": decoding.decode(ids, lengths)}
 
-    serving.functions["encode"] = _signature(encode, text=tf.string)
-    serving.functions["decode"] = tf.function(
-        decode,
-        autograph=False,
-        input_signature=[
-            tf.TensorSpec([None, None], tf.int32, name="ids"),
-            tf.TensorSpec([None], tf.int32, name="lengths"),
-        ],
+    serving.functions["encode"] = signature(encode, text=tf.string)
+    serving.functions["decode"] = signature(
+        decode, ids=tf.TensorSpec([None, None], tf.int32), lengths=tf.int32
     )
 
 
@@ -99,48 +104,59 @@ def cut_rows(ids, lengths, max_tokens: int, end_id: int):
     return tf.where(is_cut_end, end_id, kept), tf.minimum(lengths, max_tokens)
 
 
-def map_rows_by_length(compute, ids, lengths, output_size: int):
+def map_rows_by_length(compute, ids, lengths, empty, group_tokens=_GROUP_TOKENS):
     """Runs `compute` on rows of like length together, so that long rows do not widen short ones.
 
     The rows are sorted by length and taken in groups: a group ends before the first row that is
-    over twice as long as its shortest, and before it holds more than a fixed number of tokens. So
-    no row is padded to more than twice its length (or `_SHORT_ROW`), and memory is bounded
-    whatever the batch.
+    over twice as long as its shortest, and before it holds more than `group_tokens`. So no row is
+    padded to more than twice its length (or `_SHORT_ROW`), and memory is bounded whatever the
+    batch.
 
     Args:
-        compute: from ids `[rows, width]` to floats `[rows, output_size]`.
+        compute: from ids `[rows, width]` to a list of tensors `[rows, …]`.
         ids: int32, `[batch, width]`, padded right.
         lengths: int32, `[batch]`.
-        output_size: number of outputs of a row.
+        empty: what `compute` would give for no rows, a list of tensors `[0, …]`.
+        group_tokens: rows times tokens that a group may hold, unless a single row does.
 
     Returns:
-        float32, `[batch, output_size]`, in the order of the rows given.
+        What `compute` gives, in the order of the rows given.
     """
     order = tf.argsort(lengths, stable=True)
     ids, lengths = tf.gather(ids, order), tf.gather(lengths, order)
     batch = tf.shape(ids)[0]
 
-    def compute_group(start, outputs):
+    def compute_group(start, *outputs):
         limit = tf.maximum(_SHORT_ROW, 2 * lengths[start])
         alike = tf.searchsorted(lengths, limit[None], side="right")[0]
-        stop = tf.minimum(alike, start + tf.maximum(1, _GROUP_TOKENS // limit))
-        group = ids[start:stop, : lengths[stop - 1]]
-        return stop, tf.concat([outputs, tf.cast(compute(group), tf.float32)], axis=0)
+        stop = tf.minimum(alike, start + tf.maximum(1, group_tokens // limit))
+        group = compute(ids[start:stop, : lengths[stop - 1]])
+        return stop, *(tf.concat([all_, new], axis=0) for all_, new in zip(outputs, group))
 
-    _, outputs = tf.while_loop(
-        lambda start, _: start < batch,
+    _, *outputs = tf.while_loop(
+        lambda start, *_: start < batch,
         compute_group,
-        (tf.constant(0), tf.zeros([0, output_size])),
-        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, output_size])),
+        (tf.constant(0), *empty),
+        shape_invariants=(
+            tf.TensorShape([]),
+            *(tf.TensorShape([None, *e.shape[1:]]) for e in empty),
+        ),
         parallel_iterations=1,
     )
-    return tf.gather(outputs, tf.math.invert_permutation(order))
+    back = tf.math.invert_permutation(order)
+    return [tf.gather(output, back) for output in outputs]
 
 
-def _signature(function, **dtypes):
-    """Traces `function` for vectors of any length, named as its arguments are."""
+def signature(function, **kinds):
+    """Traces `function` for vectors of any length, or, where so given, for `tf.TensorSpec`s.
+
+    The tensors are named as the arguments are.
+    """
     return tf.function(
         function,
         autograph=False,
-        input_signature=[tf.TensorSpec([None], dtype, name=name) for name, dtype in dtypes.items()],
+        input_signature=[
+            tf.TensorSpec(getattr(kind, "shape", [None]), getattr(kind, "dtype", kind), name=name)
+            for name, kind in kinds.items()
+        ],
     )

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -13,12 +12,11 @@ from textlstm.errors import InputError
 from textlstm.tasks.class_weights import read_class_weight, weights_of_rows
 from textlstm.tasks.labels import LabelSets, SingleLabels
 from textlstm.tasks.losses import MicroF1, SmoothedSparseCategoricalCrossentropy
+from textlstm.tasks.task import Task
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
-from textlstm.tasks.training_state import TrainingState
-from textlstm.tasks.weight_average import WeightAverage
 
 
-class StringClassifier(keras.Model):
+class StringClassifier(Task):
     """What a classifier of strings does whatever its layers are: from strings to ids, and training.
 
     A subclass has the layers: it writes `call`, from token ids `[batch, time]` to logits
@@ -98,19 +96,7 @@ class StringClassifier(keras.Model):
 
     def get_compile_config(self) -> dict:
         """Returns what `compile` was given, and whether the optimizer has state to be loaded."""
-        return {
-            **super().get_compile_config(),
-            "adversarial": self._adversarial,
-            "optimizer_has_state": self.optimizer.built,
-        }
-
-    def compile_from_config(self, config: dict):
-        """Compiles as `get_compile_config` recorded: a loaded model trains on as it did before."""
-        config = dict(config)
-        optimizer_has_state = config.pop("optimizer_has_state")
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if optimizer_has_state:
-            self.optimizer.build(self.trainable_variables)
+        return {**super().get_compile_config(), "adversarial": self._adversarial}
 
     @property
     def _label_kind(self) -> SingleLabels | LabelSets:
@@ -232,38 +218,18 @@ class StringClassifier(keras.Model):
         if validation_data is not None:
             validation_data = self._evaluation_batches(validation_data, batch_size)
 
-        # The average comes first: whatever else looks at the weights is to see it.
-        average = None if average_weights is None else WeightAverage(average_weights)
-        stopping = None
-        callbacks = [*([average] if average else []), *(callbacks or [])]
-        if validation_data is not None:
-            given = [c for c in callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
-            if given:
-                stopping = given[0]
-            elif early_stopping is not None:
-                stopping = keras.callbacks.EarlyStopping(
-                    monitor="val_loss", patience=early_stopping, restore_best_weights=True
-                )
-                callbacks.append(stopping)
-        training = nullcontext()
-        if checkpoint is not None:
-            state = TrainingState(
-                checkpoint, self, x, minutes=checkpoint_minutes, stopping=stopping, average=average
-            )
-            kwargs["initial_epoch"] = state.restore()
-            callbacks.append(state)
-            training = state.training()
-        # BucketedBatches shuffles by itself, each epoch by a number of its own.
-        with training:
-            return super().fit(
-                x,
-                epochs=epochs,
-                validation_data=validation_data,
-                callbacks=callbacks,
-                class_weight=class_weight,
-                shuffle=False,
-                **kwargs,
-            )
+        return self.fit_batches(
+            x,
+            epochs=epochs,
+            validation_data=validation_data,
+            early_stopping=early_stopping,
+            average_weights=average_weights,
+            checkpoint=checkpoint,
+            checkpoint_minutes=checkpoint_minutes,
+            callbacks=callbacks,
+            class_weight=class_weight,
+            **kwargs,
+        )
 
     def evaluate(self, x=None, y=None, *, batch_size: int = 256, sample_weight=None, **kwargs):
         """Computes loss and metrics, as `keras.Model.evaluate`.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from textlstm.cells import GRUCell, LSTMCell
 from textlstm.errors import InputError
 from textlstm.layers import (
     RNN,
@@ -15,13 +14,10 @@ from textlstm.layers import (
     make_pooling,
     serialize_cell,
 )
+from textlstm.tasks.cells import check_cell, describe_cells, make_cell
 from textlstm.tasks.labels import check_names
 from textlstm.tasks.string_classifier import StringClassifier
 from textlstm.tokenizers import SentencePieceTokenizer
-
-CELLS = {"lstm": LSTMCell, "gru": GRUCell}
-# Options of cells that change their equations, as the model card names them.
-_VARIANTS = ("peephole", "coupled_gates", "layer_norm")
 
 
 @keras.saving.register_keras_serializable(package="textlstm")
@@ -112,10 +108,7 @@ class TextClassifier(StringClassifier):
         **kwargs,
     ):
         labels = check_names(labels)
-        if isinstance(cell, str) and cell not in CELLS:
-            raise InputError(
-                f"Argument `cell` must be one of {sorted(CELLS)} or a cell. Received: {cell!r}"
-            )
+        check_cell(cell)
         if max_tokens < 2:
             raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
         for name, rate in (("dropout", dropout), ("token_dropout", token_dropout)):
@@ -146,8 +139,7 @@ class TextClassifier(StringClassifier):
 
         # === Layers ===
         dtype = self.dtype_policy
-        if isinstance(cell, str):
-            cell = CELLS[cell](units, dtype=dtype)
+        cell = make_cell(cell, units, dtype)
         self.embedding = TokenEmbedding(
             tokenizer.vocabulary_size,
             embedding_dim,
@@ -252,20 +244,6 @@ class TextClassifier(StringClassifier):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
 
-    def to_float32(self) -> "TextClassifier":
-        """Returns a model with the same weights and loss that computes in float32.
-
-        A model that was trained in mixed precision then answers on every processor alike.
-        """
-        config = self.get_config()
-        config["dtype"] = "float32"
-        if isinstance(config["cell"], dict):
-            config["cell"]["config"]["dtype"] = "float32"
-        model = type(self).from_config(config)
-        model.set_weights(self.get_weights())
-        model.compile_from_config(self.get_compile_config())
-        return model
-
     def make_serving(self):
         """Makes the module with the signatures of an export; needs the TensorFlow backend."""
         from textlstm.tasks.serving import classifier_serving
@@ -282,25 +260,22 @@ class TextClassifier(StringClassifier):
                 " Each label has a probability of its own (`probabilities`, in the order of "
                 "`classes`), and is given from 0.5 on; `label` is the most probable one."
             )
-        recurrent, cell = self.recurrent, self.recurrent.cell
-        layers = f"{recurrent.num_layers}-layer " if recurrent.num_layers > 1 else ""
-        residual = "residual " if recurrent.residual else ""
-        directions = "bidirectional " if recurrent.bidirectional else ""
-        units = getattr(cell, "units", recurrent.state_sizes[0])
-        variants = [name.replace("_", " ") for name in _VARIANTS if getattr(cell, name, False)]
-        variant = f" ({', '.join(variants)})" if variants else ""
         front = ""
         if self.front is not None:
             pooled = f", pooled by {self.front.pool_size}" * (self.front.pool_size > 1)
             filters = f" and {self.front.filters} filters"
             front = f"a convolution of width {self.front.width}{filters}{pooled}, over "
         return (
-            f"A text classifier for the labels {names}{several}: a {layers}{residual}{directions}"
-            f"{type(cell).__name__.removesuffix('Cell')} of {units} units{variant} over {front}"
+            f"A text classifier for the labels {names}{several}: a "
+            f"{describe_cells(self.recurrent)} over {front}"
             f"{self.tokenizer.vocabulary_size:,} SentencePiece tokens, {self.count_params():,} "
             f"parameters. Texts are read up to {self.max_tokens:,} tokens; what stands after that "
             f"is not seen.{answer}"
         )
+
+    def fit_example(self) -> str:
+        """Returns a line of Python that trains the model further, loaded as `model`."""
+        return "model.fit(texts, labels)"
 
     def serving_example(self) -> str:
         """Returns a line of Python that asks an export, loaded as `model`, a question."""

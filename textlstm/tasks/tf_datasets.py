@@ -52,3 +52,46 @@ def encode_dataset(dataset: tf.data.Dataset, model) -> tf.data.Dataset:
         return ids, numbers(label) if label.dtype == tf.string else label, *weights
 
     return dataset.map(encode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def encode_pair_dataset(dataset: tf.data.Dataset, model) -> tf.data.Dataset:
+    """Maps a batched dataset of texts and translations to what `PairBatches` gives.
+
+    Args:
+        dataset: elements are `(texts, translations)`, strings `[batch]` each. Another kind of
+            dataset passes through.
+        model: a `Translator`. Sides that are longer than its `max_tokens` are cut.
+
+    Returns:
+        A dataset of `({"source": …, "target": …}, labels, weights)`.
+
+    Raises:
+        InputError: if the dataset is not batched.
+    """
+    specs = dataset.element_spec
+    is_strings = isinstance(specs, tuple) and all(
+        getattr(spec, "dtype", None) == tf.string for spec in specs
+    )
+    if not is_strings:
+        return dataset
+    if len(specs) != 2 or any(spec.shape.rank != 1 for spec in specs):
+        shapes = ", ".join(str(spec.shape) for spec in specs)
+        raise InputError(
+            f"the dataset's strings have the shapes {shapes}; give (texts, translations), and "
+            "batch them: dataset.batch(64)"
+        )
+    sides = model.source_tokenizer, model.target_tokenizer
+    graphs = [tokenizer.graph for tokenizer in sides]
+
+    @tf.autograph.experimental.do_not_convert
+    def encode(*texts):
+        source, labels = (
+            cut_rows(*graph.encode(text), model.max_tokens, tokenizer.end_id)[0]
+            for text, graph, tokenizer in zip(texts, graphs, sides)
+        )
+        begin = tf.fill([tf.shape(labels)[0], 1], model.begin_id)
+        read = tf.concat([begin, labels[:, :-1]], axis=1)
+        weights = tf.cast(labels != sides[1].pad_id, tf.float32)
+        return {"source": source, "target": read}, labels, weights
+
+    return dataset.map(encode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

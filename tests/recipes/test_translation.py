@@ -1,0 +1,106 @@
+"""The recipe as a user runs it: a process, its output, its folder, its answer to mistakes."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "translation.py"
+SMALL = ["--units", "8", "--embedding-dim", "8", "--epochs", "1"]
+
+
+def run(*flags):
+    command = [sys.executable, str(RECIPE), *map(str, flags)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=500)
+
+
+def run_here(monkeypatch, *flags) -> int:
+    """Runs the recipe in this process, which has TensorFlow already; returns its exit status."""
+    monkeypatch.syspath_prepend(RECIPE.parent)
+    monkeypatch.setattr(sys, "argv", [str(RECIPE), *map(str, flags)])
+    try:
+        runpy.run_path(str(RECIPE), run_name="__main__")
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A table of 200 pairs without a header, as https://www.manythings.org/anki has them."""
+    path = tmp_path_factory.mktemp("data") / "deu.txt"
+    rows = [f"I have {n} cats.\tIch habe {n} Katzen.\tattribution {n}" for n in range(200)]
+    path.write_text("\n".join(rows), "utf-8")
+    return path
+
+
+def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
+    export = tmp_path / "models" / "sample"
+    done = run("--limit", 120, "--vocabulary-size", 900, "--export", export, *SMALL)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "Data: embedded phrase book, English and Chinese",
+        "120 train, 120 validation, 120 test pairs",
+        "A translator: a bidirectional LSTM of 4 units a direction reads the text",
+        "val_bleu",
+        "Test, 120 texts, BLEU (nrefs:1|case:mixed|eff:no|tok:zh",
+        "Freely written, 230 texts, chrF2 (nrefs:1|case:mixed",
+        f"Exported to {export / '1'}",
+        "Where is the nearest subway station?",
+    ):
+        assert words in done.stdout, done.stdout
+    assert done.stderr == ""
+    assert sorted(p.name for p in export.iterdir()) == ["1", "README.md"]
+    about = json.loads((export / "1" / "assets.extra" / "textlstm.json").read_text("utf-8"))
+    assert any(name.startswith("test, 120 texts, BLEU") for name in about["scores"])
+    translate = tf.saved_model.load(str(export / "1")).signatures["serving_default"]
+    assert translate(text=tf.constant(["Hello!"]))["translation"].shape == (1,)
+
+
+def test_a_table_then_fine_tuned_with_more_data(table, tmp_path, monkeypatch, capfd):
+    flags = ["--data", table, "--export", tmp_path / "first", "--shared-vocabulary", *SMALL]
+    assert run_here(monkeypatch, *flags, "--test-size", 20, "--validation-size", 10) == 0
+    out = capfd.readouterr().out
+    assert "170 train, 10 validation, 20 test pairs" in out
+    assert "SentencePiece tokens for both languages" in out
+    extra = tmp_path / "more.tsv"
+    rows = table.read_text("utf-8").split("\n")[:50] + ["I am here.\tIch bin hier.\tattribution"]
+    extra.write_text("\n".join(rows), "utf-8")
+    flags = ["--data", table, "--more-data", extra, "--init", tmp_path / "first"]
+    flags += ["--export", tmp_path / "second", "--epochs", 1, "--limit", 60]
+    assert run_here(monkeypatch, *flags) == 0
+    out = capfd.readouterr().out
+    assert f"Fine-tuning {tmp_path / 'first'}" in out and "of more whose source stands in" in out
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--data", "none.en", "none.de"], "data 'none.en': there is no such file"),
+        (["--data", "{table}", "--text-column", "0", "--label-column", "7"], "7"),
+        (["--data", "{table}", "--test-part", "dev"], "there is no part 'dev' to test on"),
+        (["--data", "{table}", "--init", "nowhere"], "nowhere: there is no such folder"),
+        (["--data", "{table}", "--units", "9"], "must be even"),
+        (["--data", "{table}", "--max-tokens", "2"], "all 178 pairs are left out"),
+    ],
+)
+def test_a_mistake_is_one_line(table, tmp_path, monkeypatch, capfd, flags, message):
+    flags = [flag.format(table=table) for flag in flags]
+    export = tmp_path / "export"
+    status = run_here(monkeypatch, "--export", export, "--epochs", 1, *flags)
+    error = capfd.readouterr().err
+    assert status == 2
+    assert error.startswith("error: ") and error.count("\n") == 1 and message in error
+    assert not export.exists()
+
+
+def test_files_of_unequal_length_are_told_with_both_counts(tmp_path, monkeypatch, capfd):
+    (tmp_path / "a.en").write_text("One.\n" * 30, "utf-8")
+    (tmp_path / "a.de").write_text("Eins.\n" * 28, "utf-8")
+    data = [tmp_path / "a.en", tmp_path / "a.de"]
+    assert run_here(monkeypatch, "--data", *data, "--export", tmp_path / "e") == 2
+    assert "a.en has 30 lines and a.de 28" in capfd.readouterr().err

@@ -1,0 +1,104 @@
+"""What all tasks do alike: how they are compiled again after loading, and how they are trained."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import keras
+
+from textlstm.tasks.training_state import TrainingState
+from textlstm.tasks.weight_average import WeightAverage
+
+
+class Task(keras.Model):
+    """A Keras model that owns its tokenizer and takes strings."""
+
+    def get_compile_config(self) -> dict:
+        """Returns what `compile` was given, and whether the optimizer has state to be loaded."""
+        return {**super().get_compile_config(), "optimizer_has_state": self.optimizer.built}
+
+    def compile_from_config(self, config: dict):
+        """Compiles as `get_compile_config` recorded: a loaded model trains on as it did before."""
+        config = dict(config)
+        optimizer_has_state = config.pop("optimizer_has_state")
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if optimizer_has_state:
+            self.optimizer.build(self.trainable_variables)
+
+    def to_float32(self) -> "Task":
+        """Returns a model with the same weights and loss that computes in float32.
+
+        A model that was trained in mixed precision then answers on every processor alike.
+        """
+        config = self.get_config()
+        config["dtype"] = "float32"
+        if isinstance(config["cell"], dict):
+            config["cell"]["config"]["dtype"] = "float32"
+        model = type(self).from_config(config)
+        model.set_weights(self.get_weights())
+        model.compile_from_config(self.get_compile_config())
+        return model
+
+    def fit_batches(
+        self,
+        batches,
+        *,
+        epochs: int,
+        validation_data=None,
+        early_stopping: int | None = None,
+        average_weights: float | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_minutes: float = 10.0,
+        callbacks=None,
+        **kwargs,
+    ) -> keras.callbacks.History:
+        """Trains on batches of ids, with what every `fit` of a task offers.
+
+        Args:
+            batches: what `keras.Model.fit` takes.
+            epochs: the most passes over them.
+            validation_data: likewise; default none.
+            early_stopping: number of epochs without a better validation loss after which to stop
+                and go back to the best weights; `None` for never, and where there is an
+                `EarlyStopping` among the callbacks.
+            average_weights: decay of a `WeightAverage`; default none.
+            checkpoint: folder of a `TrainingState`; default none is kept.
+            checkpoint_minutes: of the `TrainingState`.
+            callbacks: Keras callbacks.
+            **kwargs: the other arguments of `keras.Model.fit`.
+        """
+        # The average comes first: whatever else looks at the weights is to see it.
+        average = None if average_weights is None else WeightAverage(average_weights)
+        stopping = None
+        callbacks = [*([average] if average else []), *(callbacks or [])]
+        if validation_data is not None:
+            given = [c for c in callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
+            if given:
+                stopping = given[0]
+            elif early_stopping is not None:
+                stopping = keras.callbacks.EarlyStopping(
+                    monitor="val_loss", patience=early_stopping, restore_best_weights=True
+                )
+                callbacks.append(stopping)
+        training = nullcontext()
+        if checkpoint is not None:
+            state = TrainingState(
+                checkpoint,
+                self,
+                batches,
+                minutes=checkpoint_minutes,
+                stopping=stopping,
+                average=average,
+            )
+            kwargs["initial_epoch"] = state.restore()
+            callbacks.append(state)
+            training = state.training()
+        # BucketedBatches shuffles by itself, each epoch by a number of its own.
+        with training:
+            return super().fit(
+                batches,
+                epochs=epochs,
+                validation_data=validation_data,
+                callbacks=callbacks,
+                shuffle=False,
+                **kwargs,
+            )
