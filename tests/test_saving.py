@@ -181,7 +181,7 @@ def test_the_card_says_what_and_how(exported):
 
 def test_no_table_is_copied_into_the_graph(exported, trained):
     # The tokenizer's tables are variables: the graph stays small whatever the vocabulary.
-    assert (exported / "saved_model.pb").stat().st_size < 1_500_000
+    assert (exported / "saved_model.pb").stat().st_size < 2_000_000
 
 
 def test_versions_count_up_and_nothing_is_overwritten(trained, exported):
