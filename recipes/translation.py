@@ -300,7 +300,11 @@ def train_tokenizer(flags, texts, path: Path, what: str) -> textlstm.SentencePie
     if not path.exists():
         size = flags.vocabulary_size or suggest_vocabulary_size(texts())
         print(f"Training a tokenizer of {size:,} pieces for {what}")
-        tokenizer = textlstm.SentencePieceTokenizer.train(texts(), size)
+        # A translation is said as it is written: NFKC would make "，" a ",".
+        normalization = "nmt_nfkc" if path.stem == "source" else "identity"
+        tokenizer = textlstm.SentencePieceTokenizer.train(
+            texts(), size, normalization=normalization
+        )
         partial = path.with_suffix(".partial")
         tokenizer.save_model(partial)
         partial.rename(path)
