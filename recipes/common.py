@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,6 +32,7 @@ with quiet():
 
 from textlstm import InputError
 from textlstm.saving import check_export_folder
+from textlstm.tokenizers import SentencePieceTokenizer, suggest_vocabulary_size
 
 tf.get_logger().setLevel("ERROR")
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -157,6 +158,41 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def refuse_with_init(flags: argparse.Namespace, names: Iterable[str]) -> None:
+    """Raises an `InputError` if flags of new models only are given beside `--init`."""
+    given = [f"--{n.replace('_', '-')}" for n in names if getattr(flags, n) is not None]
+    if flags.init and given:
+        raise InputError(
+            f"{', '.join(given)}: the shape of the model in --init {flags.init} cannot be changed; "
+            "leave the flags out, or leave out --init"
+        )
+
+
+def kept_tokenizer(
+    path: Path,
+    texts: Callable[[], Iterable[str]],
+    vocabulary_size: int | None,
+    what: str = "",
+    **options,
+) -> SentencePieceTokenizer:
+    """Trains a tokenizer and keeps it, or reads the one of the run that is resumed.
+
+    Args:
+        path: where it is kept.
+        texts: gives the texts to train it on, anew at each call.
+        vocabulary_size: number of its pieces; `None`: by the texts.
+        what: what it is for, for the line that is printed.
+        **options: of `SentencePieceTokenizer.train`.
+    """
+    if not path.exists():
+        size = vocabulary_size or suggest_vocabulary_size(texts())
+        print(f"Training a tokenizer of {size:,} pieces{what}")
+        partial = path.with_suffix(".partial")
+        SentencePieceTokenizer.train(texts(), size, **options).save_model(partial)
+        partial.rename(path)
+    return SentencePieceTokenizer.from_file(path)
 
 
 def run(main: Callable[[], None]) -> None:

@@ -31,8 +31,10 @@ from common import (
     above_zero,
     add_shared_flags,
     fraction,
+    kept_tokenizer,
     keras,
     positive,
+    refuse_with_init,
     run,
     share,
     tf,
@@ -44,7 +46,6 @@ from sklearn.preprocessing import MultiLabelBinarizer
 import textlstm
 from textlstm.data import BucketedBatches, initialize_embedding, own_vectors
 from textlstm.tasks import cosine_schedule
-from textlstm.tokenizers import suggest_vocabulary_size
 
 # The shape of a new model; with --init it is that of the model given.
 SHAPE = {
@@ -277,12 +278,7 @@ def read_flags() -> argparse.Namespace:
     )
     flags = parser.parse_args()
     of_new_models = (*SHAPE, "vocabulary_size", "normalization", "vectors")
-    fixed = [f"--{n.replace('_', '-')}" for n in of_new_models if getattr(flags, n) is not None]
-    if flags.init and fixed:
-        raise textlstm.InputError(
-            f"{', '.join(fixed)}: the shape of the model in --init {flags.init} cannot be changed; "
-            "leave the flags out, or leave out --init"
-        )
+    refuse_with_init(flags, of_new_models)
     width = SHAPE["convolution"] if flags.convolution is None else flags.convolution
     for flag in ("convolution_pool", "convolution_filters"):
         if getattr(flags, flag) is not None and not width:
@@ -328,20 +324,12 @@ def make_model(flags, split, run_folder: RunFolder) -> textlstm.TextClassifier:
 
 def train_tokenizer(flags, split, folder: Path) -> textlstm.SentencePieceTokenizer:
     """Trains the tokenizer on the training texts, or reads the one of the run that is resumed."""
-    path = folder / "tokenizer.model"
-    if not path.exists():
 
-        def texts():
-            return (example.text for example in split.examples("train"))
+    def texts():
+        return (example.text for example in split.examples("train"))
 
-        size = flags.vocabulary_size or suggest_vocabulary_size(texts())
-        options = {"normalization": flags.normalization} if flags.normalization else {}
-        print(f"Training a tokenizer of {size:,} pieces")
-        tokenizer = textlstm.SentencePieceTokenizer.train(texts(), size, **options)
-        partial = path.with_suffix(".partial")
-        tokenizer.save_model(partial)
-        partial.rename(path)
-    return textlstm.SentencePieceTokenizer.from_file(path)
+    options = {"normalization": flags.normalization} if flags.normalization else {}
+    return kept_tokenizer(folder / "tokenizer.model", texts, flags.vocabulary_size, **options)
 
 
 def encode(model, split, part: str, folder: Path) -> textlstm.EncodedCorpus:

@@ -30,19 +30,20 @@ from common import (
     RunFolder,
     above_zero,
     add_shared_flags,
+    kept_tokenizer,
     keras,
     positive,
     quiet,
+    refuse_with_init,
     run,
     share,
     tf,
 )
 
 import textlstm
-from textlstm.data import EncodedPairs, PairBatches
+from textlstm.data import EncodedPairs
 from textlstm.insight import draw_alignment
 from textlstm.tasks import TranslationScore, cosine_schedule, score_translations
-from textlstm.tokenizers import suggest_vocabulary_size
 
 # The shape of a new model; with --init it is that of the model given.
 SHAPE = {
@@ -249,12 +250,7 @@ def read_flags() -> argparse.Namespace:
     )
     flags = parser.parse_args()
     of_new_models = (*SHAPE, "vocabulary_size", "shared_vocabulary")
-    fixed = [f"--{n.replace('_', '-')}" for n in of_new_models if getattr(flags, n) is not None]
-    if flags.init and fixed:
-        raise textlstm.InputError(
-            f"{', '.join(fixed)}: the shape of the model in --init {flags.init} cannot be changed; "
-            "leave the flags out, or leave out --init"
-        )
+    refuse_with_init(flags, of_new_models)
     if flags.data == ["sample"]:
         flags.target_language = flags.target_language or "zh"
         flags.source_language = flags.source_language or "en"
@@ -297,18 +293,11 @@ def make_model(flags, split, folder: Path) -> textlstm.Translator:
 
 def train_tokenizer(flags, texts, path: Path, what: str) -> textlstm.SentencePieceTokenizer:
     """Trains a tokenizer, or reads the one of the run that is resumed."""
-    if not path.exists():
-        size = flags.vocabulary_size or suggest_vocabulary_size(texts())
-        print(f"Training a tokenizer of {size:,} pieces for {what}")
-        # A translation is said as it is written: NFKC would make "，" a ",".
-        normalization = "nmt_nfkc" if path.stem == "source" else "identity"
-        tokenizer = textlstm.SentencePieceTokenizer.train(
-            texts(), size, normalization=normalization
-        )
-        partial = path.with_suffix(".partial")
-        tokenizer.save_model(partial)
-        partial.rename(path)
-    return textlstm.SentencePieceTokenizer.from_file(path)
+    # A translation is said as it is written: NFKC would make "，" a ",".
+    normalization = "nmt_nfkc" if path.stem == "source" else "identity"
+    return kept_tokenizer(
+        path, texts, flags.vocabulary_size, what=f" for {what}", normalization=normalization
+    )
 
 
 def encode(model, split, part: str, folder: Path) -> EncodedPairs:
@@ -332,16 +321,7 @@ def encode(model, split, part: str, folder: Path) -> EncodedPairs:
 def count_steps(flags, model, train: EncodedPairs) -> int:
     """Returns the number of batches in an epoch."""
     kept, _ = train.filtered(model.max_tokens, flags.max_ratio)
-    pad_id = model.source_tokenizer.pad_id
-    batches = PairBatches(
-        kept,
-        flags.batch_size,
-        source_pad_id=pad_id,
-        target_pad_id=pad_id,
-        begin_id=model.begin_id,
-        max_batch_tokens=flags.max_batch_tokens,
-    )
-    return len(batches)
+    return len(model.make_batches(kept, flags.batch_size, max_batch_tokens=flags.max_batch_tokens))
 
 
 def stop_by(flags, split) -> list:

@@ -100,8 +100,11 @@ class PairSplit:
         drawn = {}
         for part in ("test", "validation"):  # before training, whose leaks are found by them
             if part in self.parts:
-                drawn[part] = np.fromiter((number for number, _ in self._drawn(part)), np.float64)
-                self._leaks.update(digest(pair.source) for _, pair in self._drawn(part))
+                numbers = array("d")
+                for number, pair in self._drawn(part):
+                    numbers.append(number)
+                    self._leaks.add(digest(pair.source))
+                drawn[part] = np.array(numbers)
         drawn["train"] = np.fromiter((number for number, _ in self._drawn("train")), np.float64)
         for part, values in drawn.items():
             if not len(values):

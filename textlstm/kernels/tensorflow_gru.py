@@ -75,6 +75,9 @@ class _Sequence:
         inputs = tensors["inputs"]
         sums = self._sums_of_inputs(tensors)
         recurrent_kernels = by_gate(_GATES, tensors["recurrent_kernel"])
+        bias_g = None
+        if "recurrent_bias" in tensors:
+            bias_g = by_gate(_GATES, tensors["recurrent_bias"])["g"]
         steps = steps_of(inputs)
 
         def step(n, h, outputs, kept):
@@ -83,8 +86,8 @@ class _Sequence:
             recurrent = {s: tf.matmul(recalled, kernel) for s, kernel in recurrent_kernels.items()}
             z, r = (tf.sigmoid(tf.cast(sums[s][t] + recurrent[s], self.state_dtype)) for s in "zr")
             recurrent_g = recurrent["g"]
-            if "recurrent_bias" in tensors:
-                recurrent_g += tensors["recurrent_bias"][2 * self.units :]
+            if bias_g is not None:
+                recurrent_g += bias_g
             recurrent_g = tf.cast(recurrent_g, self.state_dtype)
             g = tf.tanh(tf.cast(sums["g"][t], self.state_dtype) + r * recurrent_g)
             new_share, difference = 1 - z, h - g

@@ -2,14 +2,14 @@
 
 What makes it fast, against a loop over the cell that TensorFlow differentiates itself:
 
-- The product with the inputs is one large product for all steps, before the loop.
+- The products with the inputs are made for all steps at once, before the loop.
 - Every gate has a product and operations of its own. They wait for nothing of each other, so the
   processors share them; their numbers stay in the caches; and no gate must be cut out of a wider
   result.
 - The gradient is a loop of its own. A gradient is linear in what it is given, so a step back only
   multiplies by factors that the loop forward worked out while its gates were at hand; peepholes and
-  coupled gates are within the factors. What stays is one product by a kernel that is transposed
-  once; the gradients of kernels and inputs are one large product each, behind the loop.
+  coupled gates are within the factors. What stays are products by kernels that are transposed once;
+  the gradients of kernels and inputs are products over all steps at once, behind the loop.
 - Masks cost next to nothing. Before the loop, the sums of masked steps are made so large that
   i = 0, f = 1 and o = 0 exactly: then c is copied, and every gradient of the step is 0, by
   themselves. Only h has to be added to nothing. (To choose it by `tf.where` takes far longer.)

@@ -513,6 +513,23 @@ class Translator(Task):
             sources, targets, self.source_tokenizer, self.target_tokenizer, folder=folder
         )
 
+    def make_batches(self, pairs: EncodedPairs, batch_size: int = 64, **options) -> PairBatches:
+        """Makes the batches that `fit` trains on, of all pairs given.
+
+        Args:
+            pairs: what `encode` gave.
+            batch_size: pairs in a batch; default 64.
+            **options: the other arguments of `PairBatches`.
+        """
+        return PairBatches(
+            pairs,
+            batch_size,
+            source_pad_id=self.source_tokenizer.pad_id,
+            target_pad_id=self.target_tokenizer.pad_id,
+            begin_id=self.begin_id,
+            **options,
+        )
+
     def _batches(self, x, batch_size, max_ratio=None, **options):
         """Turns what `fit` takes, texts excepted, into batches of ids."""
         if hasattr(x, "element_spec"):  # a tf.data.Dataset
@@ -525,14 +542,7 @@ class Translator(Task):
         for note in notes:
             print(note)
         try:
-            return PairBatches(
-                pairs,
-                batch_size,
-                source_pad_id=self.source_tokenizer.pad_id,
-                target_pad_id=self.target_tokenizer.pad_id,
-                begin_id=self.begin_id,
-                **options,
-            )
+            return self.make_batches(pairs, batch_size, **options)
         except ValueError as error:
             raise InputError(str(error)) from error
 
@@ -652,14 +662,7 @@ class Translator(Task):
         check_same_count(len(texts), len(translations))
         if not texts:
             return []
-        batches = PairBatches(
-            self.encode(texts, translations),
-            batch_size,
-            source_pad_id=self.source_tokenizer.pad_id,
-            target_pad_id=self.target_tokenizer.pad_id,
-            begin_id=self.begin_id,
-            shuffle=False,
-        )
+        batches = self.make_batches(self.encode(texts, translations), batch_size, shuffle=False)
         names = self.source_tokenizer.pieces, self.target_tokenizer.pieces
         answers = [None] * len(texts)
         for index in range(len(batches)):
