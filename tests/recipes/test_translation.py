@@ -4,6 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,27 @@ def test_a_table_then_fine_tuned_with_more_data(table, tmp_path, monkeypatch, ca
     assert run_here(monkeypatch, *flags) == 0
     out = capfd.readouterr().out
     assert f"Fine-tuning {tmp_path / 'first'}" in out and "of more whose source stands in" in out
+
+
+def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):
+    export = tmp_path / "model"
+    flags = ["--data", table, "--export", export, "--batch-size", 2, *SMALL, "--epochs", 5]
+    command = [sys.executable, str(RECIPE), *map(str, flags)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not (export / ".training/state/training.npz").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert not (export / "1").exists()
+
+    assert run_here(monkeypatch, *flags, "--units", 16, "--resume") == 2
+    assert "--units was 8, is 16" in capfd.readouterr().err
+    assert run_here(monkeypatch, *flags, "--resume") == 0
+    out = capfd.readouterr().out
+    assert "Epoch 1/5" not in out and "Training a tokenizer" not in out
+    assert sorted(p.name for p in export.iterdir()) == ["1", "README.md"]
 
 
 @pytest.mark.parametrize(

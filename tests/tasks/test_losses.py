@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.metrics import f1_score
 
 from textlstm.tasks import MicroF1, SmoothedSparseCategoricalCrossentropy
@@ -25,6 +26,27 @@ def test_smoothing_by_hand():
     # Two classes at log-odds log 3: p = (3/4, 1/4); q = (0.9, 0.1).
     loss = SmoothedSparseCategoricalCrossentropy(0.2)([0], [[np.log(3.0), 0.0]])
     np.testing.assert_allclose(loss, -0.9 * np.log(0.75) - 0.1 * np.log(0.25), rtol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_its_gradient_is_that_of_one_hot_labels(smoothing):
+    # Tokens of two rows, of which the last counts for nothing, and logits far beyond exp's range.
+    rng = np.random.default_rng(1)
+    logits = tf.constant(rng.normal(size=(2, 3, 5)) * [[[1.0], [50.0], [3000.0]]], "float32")
+    labels, weights = rng.integers(0, 5, (2, 3)), np.array([[1, 1, 1], [1, 2, 0]], "float32")
+    ours = SmoothedSparseCategoricalCrossentropy(smoothing, reduction="sum")
+    keras_own = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=smoothing, reduction="sum"
+    )
+    gradients = []
+    for loss, truth in ((ours, labels), (keras_own, np.eye(5, dtype="float32")[labels])):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            total = loss(truth, logits, weights)
+        gradients.append(tape.gradient(total, logits))
+        assert np.isfinite(total)
+    np.testing.assert_allclose(*gradients, atol=1e-6)
+    assert not np.any(gradients[0][1, 2])
 
 
 def test_the_loss_is_saved():

@@ -44,12 +44,7 @@ class SmoothedSparseCategoricalCrossentropy(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Computes the loss of each row, or token, `[batch, …]`."""
-        surprise = -ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)  # [batch, …, K]
-        of_label = _at_labels(surprise, y_true)
-        if not self.label_smoothing:
-            return of_label
-        of_all = ops.mean(surprise, axis=-1)
-        return (1 - self.label_smoothing) * of_label + self.label_smoothing * of_all
+        return smoothed_surprise(y_pred, y_true, self.label_smoothing)
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor."""
@@ -101,8 +96,7 @@ class Perplexity(keras.metrics.Mean):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Counts a batch: ints `[batch, …]`, logits `[batch, …, K]`, weights `[batch, …]`."""
-        surprise = -ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
-        super().update_state(_at_labels(surprise, y_true), sample_weight)
+        super().update_state(smoothed_surprise(y_pred, y_true, 0.0), sample_weight)
 
     def result(self):
         """Returns exp of the mean."""
@@ -113,9 +107,47 @@ class Perplexity(keras.metrics.Mean):
         return {"name": self.name, "dtype": self.dtype}
 
 
-def _at_labels(values, labels):
-    """Returns of each `[…, K]` the value at its label: `[…]`."""
-    index = ops.cast(labels, "int32")[..., None]
-    # Keras may give the labels of rows as `[batch, 1]`.
-    index = ops.reshape(index, (*ops.shape(values)[:-1], 1))
-    return ops.take_along_axis(values, index, axis=-1)[..., 0]
+def smoothed_surprise(logits, labels, smoothing: float):
+    """Computes the cross-entropy of labels, smoothed or not, from logits.
+
+    With the logits z of K classes and lse = log Σ_k exp z_k it is
+
+        lse − (1 − ε) z_y − ε mean_k z_k
+
+    and its gradient softmax(z)_k − (1 − ε) [k = y] − ε / K. That is written out here: what a
+    backend derives by itself passes several times as often over all logits, which of a large
+    vocabulary are most of what a training step touches.
+
+    Args:
+        logits: floats, `[…, K]`.
+        labels: ints, `[…]`, or `[…, 1]` as Keras may give those of rows.
+        smoothing: ε.
+
+    Returns:
+        float32 `[…]`.
+    """
+    logits = ops.convert_to_tensor(logits)
+    classes = logits.shape[-1]
+    labels = ops.reshape(ops.cast(labels, "int32"), ops.shape(logits)[:-1])
+
+    @ops.custom_gradient
+    def surprise(logits):
+        wide = ops.cast(logits, "float32")
+        highest = ops.max(wide, axis=-1, keepdims=True)
+        fits = ops.exp(wide - highest)
+        total = ops.sum(fits, axis=-1, keepdims=True)
+        of_label = ops.take_along_axis(wide, labels[..., None], axis=-1)[..., 0]
+        loss = (highest + ops.log(total))[..., 0] - (1 - smoothing) * of_label
+        if smoothing:
+            loss = loss - smoothing * ops.mean(wide, axis=-1)
+
+        def gradient(*args, upstream=None):
+            d_loss = args[0] if upstream is None else upstream  # as backends give it
+            d_loss = ops.cast(d_loss, "float32")[..., None]
+            asked = (1 - smoothing) * ops.one_hot(labels, classes)
+            d_logits = fits * (d_loss / total) - d_loss * (asked + smoothing / classes)
+            return ops.cast(d_logits, logits.dtype)
+
+        return loss, gradient
+
+    return surprise(logits)
