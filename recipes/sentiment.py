@@ -45,7 +45,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 import textlstm
 from textlstm.data import BucketedBatches, initialize_embedding, own_vectors
-from textlstm.tasks import cosine_schedule
+from textlstm.tasks import Adam, cosine_schedule
 
 # The shape of a new model; with --init it is that of the model given.
 SHAPE = {
@@ -121,7 +121,7 @@ def main() -> None:
         )
         rate = cosine_schedule(flags.learning_rate, flags.epochs * len(batches), flags.warmup)
         model.compile(
-            keras.optimizers.Adam(rate, global_clipnorm=1.0),
+            Adam(rate, global_clipnorm=1.0),
             label_smoothing=flags.label_smoothing,
             adversarial=flags.adversarial,
         )

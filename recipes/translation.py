@@ -1,6 +1,7 @@
 r"""Trains a translator and exports a folder that takes strings and gives strings.
 
-The embedded phrase book, English to Chinese, which was written for this project:
+The embedded phrase book, English to Chinese, which was written for this project; for it the
+defaults of PHRASE_BOOK below count:
 
     python recipes/translation.py
 
@@ -43,7 +44,7 @@ from common import (
 import textlstm
 from textlstm.data import EncodedPairs
 from textlstm.insight import draw_alignment
-from textlstm.tasks import TranslationScore, cosine_schedule, score_translations
+from textlstm.tasks import Adam, TranslationScore, cosine_schedule, score_translations
 
 # The shape of a new model; with --init it is that of the model given.
 SHAPE = {
@@ -59,6 +60,18 @@ SHAPE = {
     "token_dropout": 0.1,
     "max_tokens": 128,
     "dtype": "float32",
+}
+# What suits the phrase book: few words, none of them rare, put together in ever new ways.
+PHRASE_BOOK = {
+    "source_language": "en",
+    "target_language": "zh",
+    "model_type": "bpe",
+    "dropout": 0.1,
+    "token_dropout": 0.05,
+    "epochs": 4,
+    "batch_size": 32,
+    "learning_rate": 0.004,
+    "warmup": 0.1,
 }
 # Validation texts that are translated after each epoch, to tell the best one by BLEU.
 SCORED_TEXTS = 500
@@ -115,7 +128,7 @@ def main() -> None:
         steps = count_steps(flags, model, train)
         rate = cosine_schedule(flags.learning_rate, flags.epochs * steps, flags.warmup)
         model.compile(
-            keras.optimizers.Adam(rate, global_clipnorm=1.0),
+            Adam(rate, global_clipnorm=1.0),
             label_smoothing=flags.label_smoothing,
         )
         model.fit(
@@ -199,6 +212,12 @@ def read_flags() -> argparse.Namespace:
     )
     add("--vocabulary-size", type=positive, help="of each tokenizer; default: by the texts")
     add(
+        "--model-type",
+        choices=["unigram", "bpe"],
+        help="of the tokenizers; default unigram (of the phrase book bpe: unigram makes no pieces "
+        "of words that have no relatives)",
+    )
+    add(
         "--shared-vocabulary",
         action="store_const",
         const=True,
@@ -249,11 +268,12 @@ def read_flags() -> argparse.Namespace:
         help="of the scored translations; default 1",
     )
     flags = parser.parse_args()
-    of_new_models = (*SHAPE, "vocabulary_size", "shared_vocabulary")
+    of_new_models = (*SHAPE, "vocabulary_size", "shared_vocabulary", "model_type")
     refuse_with_init(flags, of_new_models)
     if flags.data == ["sample"]:
-        flags.target_language = flags.target_language or "zh"
-        flags.source_language = flags.source_language or "en"
+        suits = {n: v for n, v in PHRASE_BOOK.items() if not (flags.init and n in of_new_models)}
+        parser.set_defaults(**suits)
+        flags = parser.parse_args()
     return flags
 
 
@@ -296,7 +316,12 @@ def train_tokenizer(flags, texts, path: Path, what: str) -> textlstm.SentencePie
     # A translation is said as it is written: NFKC would make "，" a ",".
     normalization = "nmt_nfkc" if path.stem == "source" else "identity"
     return kept_tokenizer(
-        path, texts, flags.vocabulary_size, what=f" for {what}", normalization=normalization
+        path,
+        texts,
+        flags.vocabulary_size,
+        what=f" for {what}",
+        normalization=normalization,
+        model_type=flags.model_type or "unigram",
     )
 
 

@@ -24,6 +24,15 @@ def expected_average(first, steps, decay):
     return average
 
 
+def test_in_a_long_training_one_step_in_eight_is_averaged():
+    model = make_model()
+    x = np.ones((143, 1), "float32")
+    model.fit(x, x, batch_size=1, callbacks=[WeightAverage(0.9)], verbose=0)
+    average = expected_average(10, 128, 0.9)
+    average += (1 - 0.9**8) * (10 + 136 - average)  # after 128 + 8 steps; 143 are not 16 more
+    np.testing.assert_allclose(model.get_weights()[0], [[average]], rtol=1e-6)
+
+
 class Looker(keras.callbacks.Callback):
     """Notes the weight at the moments that others look at it."""
 

@@ -1,5 +1,6 @@
 """Tasks: Keras models that own their tokenizer and take strings."""
 
+from textlstm.tasks.adam import Adam
 from textlstm.tasks.losses import (
     MicroF1,
     Perplexity,
@@ -13,6 +14,7 @@ from textlstm.tasks.translator import Alignment, Translation, Translator
 from textlstm.tasks.weight_average import WeightAverage
 
 __all__ = [
+    "Adam",
     "Alignment",
     "MicroF1",
     "Perplexity",

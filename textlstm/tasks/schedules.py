@@ -27,7 +27,7 @@ def cosine_schedule(
 
     Example:
         >>> rate = cosine_schedule(2e-3, steps=5 * len(batches), warmup=0.1)
-        >>> model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0))
+        >>> model.compile(Adam(rate, global_clipnorm=1.0))
 
     References:
         - Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, ICLR 2017.

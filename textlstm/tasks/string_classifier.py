@@ -9,6 +9,7 @@ import numpy as np
 
 from textlstm.data import BucketedBatches, EncodedCorpus, Example
 from textlstm.errors import InputError
+from textlstm.tasks.adam import Adam
 from textlstm.tasks.class_weights import read_class_weight, weights_of_rows
 from textlstm.tasks.labels import LabelSets, SingleLabels
 from textlstm.tasks.losses import MicroF1, SmoothedSparseCategoricalCrossentropy
@@ -75,7 +76,7 @@ class StringClassifier(Task):
             )
         self._adversarial = adversarial
         if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
+            optimizer = Adam(1e-3, global_clipnorm=1.0)
         if isinstance(loss, str) and loss == "auto":
             loss = self._default_loss(label_smoothing)
         elif label_smoothing:

@@ -15,6 +15,7 @@ from textlstm.decoding import BeamSearch, Search
 from textlstm.errors import InputError
 from textlstm.layers import RNN, AttentionDecoder, TiedHead, TokenEmbedding, WordDropout
 from textlstm.layers.rnn import serialize_cell
+from textlstm.tasks.adam import Adam
 from textlstm.tasks.cells import check_cell, describe_cells, make_cell
 from textlstm.tasks.losses import Perplexity, SmoothedSparseCategoricalCrossentropy
 from textlstm.tasks.task import Task
@@ -376,7 +377,7 @@ class Translator(Task):
         if not 0 <= label_smoothing < 1:
             raise InputError(f"label_smoothing must be in [0, 1); got {label_smoothing!r}")
         if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
+            optimizer = Adam(1e-3, global_clipnorm=1.0)
         if isinstance(loss, str) and loss == "auto":
             loss = SmoothedSparseCategoricalCrossentropy(
                 label_smoothing, reduction="mean_with_sample_weight"

@@ -6,6 +6,9 @@ from keras import ops
 
 from textlstm.errors import InputError
 
+# So many steps are averaged one by one; of those behind them one in so many.
+_EVERY_STEP, _STRIDE = 128, 8
+
 
 class WeightAverage(keras.callbacks.Callback):
     """Keeps an exponential moving average of the weights, and gives the model to be judged by it.
@@ -13,7 +16,10 @@ class WeightAverage(keras.callbacks.Callback):
     After step t (from 0), with weights w:
 
         m = min(decay, (1 + t) / (10 + t))
-        average ← m · average + (1 − m) · w                  average = w before the first step
+        average ← mᵏ · average + (1 − mᵏ) · w                average = w before the first step
+
+    after each of the first 128 steps, with k = 1; from then on after every eighth, with k = 8, for
+    weights that lie so close together need not all be read.
 
     The ratio grows with t, so that the average spans about the last tenth of the steps done until
     it spans 1 / (1 − decay) of them: with a fixed 0.999 the weights at the start of a training of
@@ -72,11 +78,14 @@ class WeightAverage(keras.callbacks.Callback):
         """Moves the averages towards the weights."""
         if not logs:  # a batch that a training which goes on passes over
             return
-        step = (1 + self.steps) / (10 + self.steps)
-        share = 1 - min(self.decay, step)
+        step = self.steps
+        self.steps += 1
+        stride = 1 if step < _EVERY_STEP else _STRIDE
+        if self.steps % stride:
+            return
+        share = 1 - min(self.decay, (1 + step) / (10 + step)) ** stride
         for weight, average in zip(self.model.trainable_variables, self._others):
             average.assign(average + share * (ops.cast(weight, "float32") - average))
-        self.steps += 1
 
     def on_test_begin(self, logs=None):
         """Gives the model the averages, to be validated."""
