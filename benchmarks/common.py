@@ -118,7 +118,6 @@ def write_results(path: Path, results: dict) -> None:
     path = path.with_name(path.name + ".json")
     text = json.dumps({"machine": describe_machine(), **results}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
-    print(f"\nWritten to {path}")
 
 
 def new_figure(rows: int, columns: int = 1, **options):

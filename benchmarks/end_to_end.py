@@ -7,8 +7,9 @@ The model is the same everywhere: an embedding of 128, a bidirectional LSTM of 1
 states, dropout of one half before and behind it, Adam with a rate of 0.001, batches of 64, at most
 512 tokens a text. Each peer is fed twice: with batches of like length, as ours, and as its own
 tutorials do, rows in random order and padded to the longest of the batch. Each run is a process of
-its own with two threads, so that none warms another's caches. Vocabulary: 16,000 SentencePiece
-tokens for ours and PyTorch's, 16,000 words for `TextVectorization`.
+its own with two threads, so that none warms another's caches. PyTorch runs over packed sequences,
+and once over padded ones, in which one direction reads padding before the text. Vocabulary: 16,000
+SentencePiece tokens for ours and PyTorch's, 16,000 words for `TextVectorization`.
 
 Prints seconds for the vocabulary, for the epoch with its encoding, and the accuracy on the test
 part; writes `results/end_to_end.json` and, where matplotlib is, a picture.
@@ -19,6 +20,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from common import (
@@ -40,6 +42,7 @@ RUNS = {
     "textlstm": "ours",
     "keras-buckets": "stock Keras layers, batches of like length",
     "keras-tutorial": "stock Keras layers, as its tutorial feeds them",
+    "torch-padded": "PyTorch, batches of like length, not packed",
     "torch-buckets": "PyTorch, batches of like length",
     "torch-tutorial": "PyTorch, as its tutorials feed it",
 }
@@ -55,6 +58,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="use so many rows of each part")
     parser.add_argument("--dtype", default="float32", help="policy of ours and stock Keras's")
     parser.add_argument("--quick", action="store_true", help="2,000 rows of the sample")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS), help="default all")
     add_output_flag(parser, "end_to_end")
     parser.add_argument("--only", choices=RUNS, help=argparse.SUPPRESS)
     flags = parser.parse_args()
@@ -68,7 +72,8 @@ def main() -> None:
     print(f"{machine['processor']} ({machine['instructions']}), {THREADS} threads\n")
     print(f"{'':48}{'vocabulary':>11}{'epoch':>9}{'ours is':>9}{'accuracy':>10}")
     rows = {}
-    for name, title in RUNS.items():
+    for name in dict.fromkeys(["textlstm", *flags.runs]):
+        title = RUNS[name]
         if name.startswith("torch") and not HAS_TORCH:
             print(f"{title:48} torch is not installed (extra: bench)")
             continue
@@ -85,8 +90,9 @@ def main() -> None:
             f"{row['accuracy']:>10.2%}",
             flush=True,
         )
-    results = {"data": flags.data, "limit": flags.limit, "dtype": flags.dtype, "rows": rows}
-    write_results(flags.output, results)
+        results = {"limit": flags.limit, "dtype": flags.dtype, "rows": rows}
+        write_results(flags.output, {"data": Path(flags.data).name, **results})
+    print(f"Written to {flags.output}.json")
     draw(rows, flags.output)
 
 
@@ -101,7 +107,7 @@ def run_one(flags) -> dict:
         parts[part] = [example.text for example in examples], labels
     library, _, feeding = flags.only.partition("-")
     train = {"textlstm": train_ours, "keras": train_keras, "torch": train_torch}[library]
-    return train(parts, split.labels, feeding == "buckets", flags.dtype)
+    return train(parts, split.labels, feeding, flags.dtype)
 
 
 def vocabulary_size(texts) -> int:
@@ -109,7 +115,7 @@ def vocabulary_size(texts) -> int:
     return min(16_000, textlstm.tokenizers.suggest_vocabulary_size(texts))
 
 
-def train_ours(parts, labels, buckets, dtype) -> dict:
+def train_ours(parts, labels, feeding, dtype) -> dict:
     """Trains `TextClassifier`."""
     (texts, targets), test = parts["train"], parts["test"]
     begin = time.perf_counter()
@@ -133,7 +139,7 @@ def train_ours(parts, labels, buckets, dtype) -> dict:
     return {"vocabulary": middle - begin, "epoch": end - middle, "accuracy": accuracy}
 
 
-def train_keras(parts, labels, buckets, dtype) -> dict:
+def train_keras(parts, labels, feeding, dtype) -> dict:
     """Trains the same model of stock layers, behind `TextVectorization`."""
     keras.config.set_dtype_policy(dtype)
     (texts, targets), test = parts["train"], parts["test"]
@@ -158,7 +164,7 @@ def train_keras(parts, labels, buckets, dtype) -> dict:
         rows = tf.data.Dataset.from_tensor_slices((texts, targets)).batch(BATCH)
         return rows.map(lambda text, label: (vectorize(text)[:, :TOKENS], label)).prefetch(2)
 
-    if buckets:
+    if feeding == "buckets":
         ids = [row for batch, _ in dataset(texts, targets) for row in batch.numpy()]
         batches = in_buckets([row[: np.count_nonzero(row)] for row in ids], targets, 0)
     else:
@@ -170,8 +176,8 @@ def train_keras(parts, labels, buckets, dtype) -> dict:
     return {"vocabulary": middle - begin, "epoch": end - middle, "accuracy": accuracy}
 
 
-def train_torch(parts, labels, buckets, dtype) -> dict:
-    """Trains the same model in PyTorch, with packed sequences."""
+def train_torch(parts, labels, feeding, dtype) -> dict:
+    """Trains the same model in PyTorch: with packed sequences, as is right, or with padded ones."""
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -193,6 +199,11 @@ def train_torch(parts, labels, buckets, dtype) -> dict:
 
         def forward(self, ids, lengths):
             vectors = self.before(self.embed(ids).transpose(1, 2)).transpose(1, 2)
+            if feeding == "padded":  # one direction reads the padding before the text
+                outputs, _ = self.rnn(vectors)
+                rows = torch.arange(len(lengths))
+                last = outputs[rows, lengths - 1, :SIZE], outputs[:, 0, SIZE:]
+                return self.head(self.behind(torch.cat(last, dim=1)))
             packed = pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
             h_n = self.rnn(packed)[1][0]  # [directions, batch, size]
             return self.head(self.behind(torch.cat([h_n[0], h_n[1]], dim=1)))
@@ -212,7 +223,7 @@ def train_torch(parts, labels, buckets, dtype) -> dict:
         return ids, lengths
 
     rows = encode(texts)
-    if buckets:
+    if feeding != "tutorial":
         fed = in_buckets(rows, targets, tokenizer.pad_id)
         batches = (
             ((torch.as_tensor(ids).long(), torch.as_tensor((ids != tokenizer.pad_id).sum(1))), y)

@@ -100,6 +100,7 @@ def main() -> None:
     print_summary(rows)
     results = {"dtype": flags.dtype, "flops_per_second": peak, "rows": rows}
     write_results(flags.output, results)
+    print(f"Written to {flags.output}.json")
     draw(rows, flags.output)
 
 

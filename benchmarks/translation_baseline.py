@@ -84,6 +84,7 @@ def main() -> None:
         "seconds": seconds,
     }
     write_results(flags.output, results)
+    print(f"Written to {flags.output}.json")
 
 
 def read_flags() -> argparse.Namespace:

@@ -42,6 +42,7 @@ def main() -> None:
         gain = training["seconds"]["torch"] / training["seconds"]["textlstm"]
         print(f"ours is {gain:.2f} times as fast as torch")
     write_results(flags.output, {"serving": serving, "training": training})
+    print(f"Written to {flags.output}.json")
 
 
 def read_flags() -> argparse.Namespace:
