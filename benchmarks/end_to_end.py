@@ -275,7 +275,7 @@ def draw(rows: dict, path) -> None:
     bars = axis.barh(titles, [row["epoch"] for row in rows.values()])
     axis.bar_label(bars, [f"{row['accuracy']:.1%}" for row in rows.values()], padding=4)
     axis.invert_yaxis()
-    axis.set_xlabel("seconds for one epoch, encoding included; behind the bars the test accuracy")
+    axis.set_xlabel("seconds for one epoch; behind the bars the test accuracy")
     axis.margins(x=0.12)
     save_figure(figure, path)
 
