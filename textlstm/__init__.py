@@ -9,7 +9,7 @@ from textlstm.data import EncodedCorpus, open_pairs, open_source, split_examples
 from textlstm.errors import InputError
 from textlstm.layers import GRU, LSTM, RNN, SimpleRNN, TokenEmbedding
 from textlstm.saving import export, load
-from textlstm.tasks import TextClassifier, Translator, train_ngram_baseline
+from textlstm.tasks import LanguageModel, TextClassifier, Translator, train_ngram_baseline
 from textlstm.tokenizers import SentencePieceTokenizer
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "InputError",
     "LSTM",
     "LSTMCell",
+    "LanguageModel",
     "RNN",
     "SentencePieceTokenizer",
     "SimpleRNN",

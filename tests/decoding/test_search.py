@@ -73,7 +73,7 @@ def test_what_is_forbidden_never_comes():
 
 def test_a_strategy_is_one_method():
     class LastOfTheAlphabet(Search):
-        def choose(self, log_probs, n):
+        def choose(self, log_probs, n, ids):
             likely = keras.ops.cast(log_probs > math.log(0.1), "int32")
             return keras.ops.cast(keras.ops.argmax(likely * np.arange(len(LETTERS)), -1), "int32")
 

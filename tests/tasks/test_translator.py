@@ -125,7 +125,7 @@ def test_n_best_come_in_order_and_one_beam_is_greedy(trained):
 
 def test_a_strategy_of_ones_own_decides(trained):
     class NeverA(Search):
-        def choose(self, log_probs, n):
+        def choose(self, log_probs, n, ids):
             letter = trained.target_tokenizer.pieces.index("A")
             banned = ops.arange(ops.shape(log_probs)[-1]) == letter
             return super().choose(ops.where(banned, -1e30, log_probs), n)

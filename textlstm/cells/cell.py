@@ -57,6 +57,17 @@ class Cell(keras.layers.Layer):
         """
         return projected
 
+    def for_sequence(self, training: bool = False) -> "Cell":
+        """Returns the cell that runs one sequence; a hook for weights that are disturbed.
+
+        What is random in a weight is drawn here, once for a sequence, and put into a cell like this
+        one: weights may not change from step to step.
+
+        Args:
+            training: whether the sequence is part of training.
+        """
+        return self
+
     def step(self, projected, states, training: bool = False):
         """Computes one step of the recurrence.
 
@@ -81,8 +92,9 @@ class Cell(keras.layers.Layer):
         Returns:
             `(output, new_states)`, as `step` does.
         """
-        projected = self.add_noise(self.project_inputs(inputs), training=training)
-        return self.step(projected, states, training=training)
+        cell = self.for_sequence(training=training)
+        projected = cell.add_noise(cell.project_inputs(inputs), training=training)
+        return cell.step(projected, states, training=training)
 
     def get_initial_state(self, batch_size) -> list:
         """Returns the states before the first step: zeros, `[batch_size, size]` each."""

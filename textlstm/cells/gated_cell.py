@@ -1,5 +1,6 @@
 """The weights that the built-in cells have in common, laid out as Keras lays them out."""
 
+import keras
 import numpy as np
 from keras import activations, constraints, initializers, ops, regularizers
 
@@ -36,6 +37,10 @@ class GatedCell(NoisyCell):
     - `kernel_gain`       `[G · units]`, a_x,
     - `recurrent_gain`    `[G · units]`, a_h.
 
+    With `weight_drop` p (Merity et al., 2018) every number of `recurrent_kernel` is zero with
+    probability p while training, and the others are divided by 1 - p; one draw holds for all rows
+    and steps of a sequence.
+
     Args:
         units: size of each gate, a positive int.
         activation: of the candidate (and of the output), default `"tanh"`.
@@ -50,6 +55,7 @@ class GatedCell(NoisyCell):
         kernel_constraint: on `kernel`, default none.
         recurrent_constraint: on `recurrent_kernel`, default none.
         bias_constraint: on `bias`, default none.
+        weight_drop: p, the share of `recurrent_kernel` that is dropped, in [0, 1); default 0.
         **kwargs: `recurrent_dropout`, `zoneout`, `seed` (see `NoisyCell`: the first is a mask on
             what the products see of h, one for a row at all steps; the second lets states keep
             their values), and `name`, `dtype`, `trainable` of a Keras layer.
@@ -59,9 +65,10 @@ class GatedCell(NoisyCell):
         gate_weights: a view of the weights by the names of the equations, see `GateWeights`.
 
     Raises:
-        ValueError: if `units` is not a positive int.
+        ValueError: if `units` is not a positive int, or a rate not in [0, 1).
 
     References:
+        - Merity, Keskar and Socher, Regularizing and Optimizing LSTM Language Models, ICLR 2018.
         - Ba, Kiros and Hinton, Layer Normalization, 2016, arXiv:1607.06450.
     """
 
@@ -83,6 +90,7 @@ class GatedCell(NoisyCell):
         kernel_constraint=None,
         recurrent_constraint=None,
         bias_constraint=None,
+        weight_drop: float = 0.0,
         **kwargs,
     ):
         if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
@@ -104,6 +112,9 @@ class GatedCell(NoisyCell):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.recurrent_constraint = constraints.get(recurrent_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
+        self.weight_drop = self._rate("weight_drop", weight_drop)
+        if self.weight_drop and self.seed_generator is None:
+            self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.state_size = [units]
         self.output_size = units
 
@@ -141,6 +152,19 @@ class GatedCell(NoisyCell):
             self.recurrent_gain = self.add_weight(
                 name="recurrent_gain", shape=(width,), initializer="ones"
             )
+
+    def for_sequence(self, training: bool = False):
+        """Returns the cell itself, or with `weight_drop` one like it with a dropped kernel."""
+        if not (training and self.weight_drop):
+            return self
+        # Not a copy as Keras makes it, which would have variables of its own.
+        cell = object.__new__(type(self))
+        vars(cell).update(vars(self))
+        kernel = ops.cast(self.recurrent_kernel, self.compute_dtype)
+        vars(cell)["recurrent_kernel"] = keras.random.dropout(
+            kernel, self.weight_drop, seed=self.seed_generator
+        )
+        return cell
 
     @property
     def bias_shape(self) -> tuple[int, ...]:
@@ -237,4 +261,5 @@ class GatedCell(NoisyCell):
             "kernel_constraint": constraints.serialize(self.kernel_constraint),
             "recurrent_constraint": constraints.serialize(self.recurrent_constraint),
             "bias_constraint": constraints.serialize(self.bias_constraint),
+            "weight_drop": self.weight_drop,
         }

@@ -62,9 +62,8 @@ class NoisyCell(Cell):
             self.zoneout = self._rate("zoneout", zoneout)
         self.zoneout_rates = self.zoneout if per_state else (self.zoneout,) * len(self.state_names)
         self.seed = seed
-        self.seed_generator = None
-        if self.recurrent_dropout or any(self.zoneout_rates):
-            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.draws_masks = bool(self.recurrent_dropout or any(self.zoneout_rates))
+        self.seed_generator = keras.random.SeedGenerator(seed) if self.draws_masks else None
 
     def next_states(self, projected, recalled, states) -> list:
         """Computes the states after an undisturbed step.
@@ -89,7 +88,7 @@ class NoisyCell(Cell):
         Returns:
             `[batch, (time,) size + sizes of the masks]`, or `projected`.
         """
-        if not (training and self.seed_generator):
+        if not (training and self.draws_masks):
             return projected
         *leading, _ = ops.shape(projected)  # [batch] or [batch, time]
         masks = []
@@ -115,7 +114,7 @@ class NoisyCell(Cell):
             `(h_t, new_states)`, `[batch, output_size]` and a list like `states`.
         """
         dropout_mask, kept = None, self.zoneout_rates
-        if training and self.seed_generator:
+        if training and self.draws_masks:
             projected, dropout_mask, kept = self._split_noise(projected)
         recalled = list(states)
         if dropout_mask is not None:

@@ -12,6 +12,7 @@ from textlstm.data.phrase_book import PhraseBookSource
 from textlstm.data.sample import SampleSource, sample_reviews, written_reviews
 from textlstm.data.sources import open_source
 from textlstm.data.splitting import Split, part_of, split_examples
+from textlstm.data.stream_batches import StreamBatches, TextBatches
 from textlstm.data.word_vectors import (
     VectorCoverage,
     WordVectors,
@@ -32,6 +33,8 @@ __all__ = [
     "SampleSource",
     "Source",
     "Split",
+    "StreamBatches",
+    "TextBatches",
     "VectorCoverage",
     "WordVectors",
     "initialize_embedding",

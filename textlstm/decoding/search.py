@@ -43,15 +43,26 @@ class Search:
         self.forbidden_ids = tuple(forbidden_ids)
         self.pad_id = pad_id
 
-    def choose(self, log_probs, n):
+    def choose(self, log_probs, n, ids):
         """Returns the next token of each row, int32 `[rows]`.
 
         Args:
             log_probs: log p of every token, float32 `[rows, vocabulary]`; `NEVER` for those that
                 are forbidden.
             n: the number of the step, from 0.
+            ids: what the rows hold so far, int32 `[rows, max_tokens + 1]`: the first n count,
+                padding stands behind them.
         """
         return ops.cast(ops.argmax(log_probs, axis=-1), "int32")
+
+    def log_probs(self, logits, is_last=False):
+        """Returns log p of every token, float32 `[rows, vocabulary]`, as `choose` is given them.
+
+        Args:
+            logits: `[rows, vocabulary]`.
+            is_last: bool scalar, whether only the end mark is allowed; default `False`.
+        """
+        return allowed_log_probs(logits, self.end_id, self.forbidden_ids, is_last)
 
     def __call__(self, step: Step, states, first_ids, *, max_tokens) -> tuple:
         """Runs the loop; see the class."""
@@ -63,8 +74,8 @@ class Search:
 
         def go_on(n, last, ids, total, done, states):
             logits, states = step(last, states)
-            log_probs = allowed_log_probs(logits, self.end_id, self.forbidden_ids, n == max_tokens)
-            chosen = self.choose(log_probs, n)
+            log_probs = self.log_probs(logits, n == max_tokens)
+            chosen = self.choose(log_probs, n, ids)
             chosen = ops.where(done, self.pad_id, chosen)  # [rows]
             gained = ops.take_along_axis(log_probs, chosen[:, None], axis=1)[:, 0]
             total = ops.where(done, total, total + gained)

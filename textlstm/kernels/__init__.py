@@ -2,6 +2,7 @@
 
 import keras
 
+from textlstm.cells import Cell
 from textlstm.kernels.scan import scan
 
 __all__ = ["run_cell", "scan"]
@@ -26,6 +27,8 @@ def run_cell(cell, inputs, initial_state, mask=None, reverse=False, training=Fal
     Returns:
         `(outputs, states)`, see `scan`.
     """
+    if isinstance(cell, Cell):
+        cell = cell.for_sequence(training=training)
     options = {"mask": mask, "reverse": reverse, "training": training}
     if keras.backend.backend() == "tensorflow":
         from textlstm.kernels.tensorflow_kernels import find_kernel

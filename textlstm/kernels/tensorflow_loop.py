@@ -124,8 +124,7 @@ def array(steps, size: int, dtype) -> tf.TensorArray:
 
 def stack(room: tf.TensorArray, like):
     """Returns what was written as one tensor, with the time and batch of `like`."""
-    size = room.element_shape[1]
-    return tf.reshape(room.stack(), [*tf.unstack(tf.shape(like)[:2]), size])
+    return tf.reshape(room.stack(), [*_sizes(like), room.element_shape[1]])
 
 
 def dtypes(cell) -> tuple:
@@ -169,9 +168,15 @@ def product(sequence, kernel):
     Returns:
         `[time, batch, width]`.
     """
-    time, batch = tf.unstack(tf.shape(sequence)[:2])
     rows = tf.matmul(tf.reshape(sequence, [-1, kernel.shape[0]]), kernel)
-    return tf.reshape(rows, [time, batch, kernel.shape[1]])
+    return tf.reshape(rows, [*_sizes(sequence), kernel.shape[1]])
+
+
+def _sizes(sequence) -> list:
+    """Returns time and batch; as numbers, where they are known: a loop may not lose them."""
+    return [
+        known or size for known, size in zip(sequence.shape[:2], tf.unstack(tf.shape(sequence)[:2]))
+    ]
 
 
 def kernel_gradient(before, after):

@@ -1,5 +1,6 @@
 """Layers: what a model is made of."""
 
+from textlstm.layers.activation_regularization import ActivationRegularization
 from textlstm.layers.attention import (
     AdditiveAttention,
     Attention,
@@ -9,6 +10,8 @@ from textlstm.layers.attention import (
     make_attention,
 )
 from textlstm.layers.attention_decoder import AttentionDecoder
+from textlstm.layers.carried_states import CarriedStates
+from textlstm.layers.chunked_surprise import chunked_surprise
 from textlstm.layers.convolution import ConvolutionFront
 from textlstm.layers.embedding import TokenEmbedding
 from textlstm.layers.pooling import (
@@ -25,10 +28,12 @@ from textlstm.layers.tied_head import TiedHead
 from textlstm.layers.word_dropout import WordDropout
 
 __all__ = [
+    "ActivationRegularization",
     "AdditiveAttention",
     "Attention",
     "AttentionDecoder",
     "AttentionPooling",
+    "CarriedStates",
     "ConcatPooling",
     "ConvolutionFront",
     "DotAttention",
@@ -45,6 +50,7 @@ __all__ = [
     "TiedHead",
     "TokenEmbedding",
     "WordDropout",
+    "chunked_surprise",
     "make_attention",
     "make_pooling",
     "serialize_cell",

@@ -1,7 +1,9 @@
 """Tasks: Keras models that own their tokenizer and take strings."""
 
 from textlstm.tasks.adam import Adam
+from textlstm.tasks.language_model import LanguageModel
 from textlstm.tasks.losses import (
+    MeanSurprise,
     MicroF1,
     Perplexity,
     SmoothedSparseCategoricalCrossentropy,
@@ -16,6 +18,8 @@ from textlstm.tasks.weight_average import WeightAverage
 __all__ = [
     "Adam",
     "Alignment",
+    "LanguageModel",
+    "MeanSurprise",
     "MicroF1",
     "Perplexity",
     "SmoothedSparseCategoricalCrossentropy",

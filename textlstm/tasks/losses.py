@@ -87,16 +87,25 @@ class Perplexity(keras.metrics.Mean):
     has a perplexity of N.
 
     Args:
+        from_logits: whether predictions are logits (default), or −log p of the labels already.
         name: default `"perplexity"`.
         dtype: of a Keras metric.
     """
 
-    def __init__(self, name: str = "perplexity", dtype=None):
+    def __init__(self, from_logits: bool = True, name: str = "perplexity", dtype=None):
         super().__init__(name=name, dtype=dtype)
+        self.from_logits = from_logits
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Counts a batch: ints `[batch, …]`, logits `[batch, …, K]`, weights `[batch, …]`."""
-        super().update_state(smoothed_surprise(y_pred, y_true, 0.0), sample_weight)
+        """Counts a batch.
+
+        Args:
+            y_true: ints, `[batch, …]`.
+            y_pred: logits, `[batch, …, K]`, or −log p, `[batch, …]`.
+            sample_weight: floats, `[batch, …]`.
+        """
+        surprise = smoothed_surprise(y_pred, y_true, 0.0) if self.from_logits else y_pred
+        super().update_state(surprise, sample_weight)
 
     def result(self):
         """Returns exp of the mean."""
@@ -104,7 +113,29 @@ class Perplexity(keras.metrics.Mean):
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor."""
-        return {"name": self.name, "dtype": self.dtype}
+        return {"from_logits": self.from_logits, "name": self.name, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class MeanSurprise(keras.losses.Loss):
+    """The mean of −log p of all tokens, each with its weight, where a model gives just that.
+
+    Args:
+        reduction: of a Keras loss; default the mean, each token with its weight.
+        name: default `"surprise"`.
+        dtype: of a Keras loss.
+
+    Call arguments:
+        y_true: the labels; they have no effect.
+        y_pred: −log p of the labels, `[batch, …]`.
+    """
+
+    def __init__(self, reduction="mean_with_sample_weight", name="surprise", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        """Returns −log p."""
+        return y_pred
 
 
 def smoothed_surprise(logits, labels, smoothing: float):

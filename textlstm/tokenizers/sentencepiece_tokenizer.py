@@ -24,6 +24,7 @@ import numpy as np
 import sentencepiece
 
 from textlstm.errors import InputError
+from textlstm.tokenizers.plain_models import byte_model, word_model
 from textlstm.tokenizers.sampling import SegmentationSampler
 from textlstm.tokenizers.sentencepiece_model import SentencePieceTables, parse_model
 
@@ -109,6 +110,7 @@ class SentencePieceTokenizer(keras.layers.Layer):
         byte_fallback: bool = False,
         normalization: str = "nmt_nfkc",
         user_defined_symbols: Sequence[str] = (),
+        exact: bool = False,
         max_sentences: int = 1_000_000,
         seed: int = 0,
         **options: Any,
@@ -129,6 +131,9 @@ class SentencePieceTokenizer(keras.layers.Layer):
             normalization: `"nmt_nfkc"`, `"nfkc"`, `"nmt_nfkc_cf"` (also lower-cases),
                 `"nfkc_cf"` or `"identity"`.
             user_defined_symbols: Strings that are always one piece.
+            exact: Whether decoding gives a text back as it was, for models that write: nothing is
+                normalized, no space is put before a text or taken out of it, and a line break is a
+                piece. Unknown characters are still lost, unless there is a `byte_fallback`.
             max_sentences: Of more lines, a random sample of this size is used.
             seed: Of that sample.
             **options: More options of `sentencepiece.SentencePieceTrainer`.
@@ -144,6 +149,10 @@ class SentencePieceTokenizer(keras.layers.Layer):
             raise InputError(
                 f"`model_type` is {model_type!r}; choose one of 'unigram', 'bpe', 'char'."
             )
+        if exact:
+            normalization = "identity"
+            user_defined_symbols = [*user_defined_symbols, "\n"]
+            options = {"add_dummy_prefix": False, "remove_extra_whitespaces": False, **options}
         options = {
             "model_type": model_type,
             "character_coverage": character_coverage,
@@ -199,6 +208,29 @@ class SentencePieceTokenizer(keras.layers.Layer):
             return cls(model, **kwargs)
         except InputError as error:
             raise InputError(f"{os.fspath(path)!r}: {error}") from error
+
+    @classmethod
+    def of_bytes(cls, **kwargs: Any) -> "SentencePieceTokenizer":
+        """Makes a tokenizer whose ids are the bytes of a text's UTF-8; it knows every text.
+
+        Args:
+            **kwargs: Of the constructor.
+        """
+        return cls(byte_model(), **kwargs)
+
+    @classmethod
+    def of_words(cls, words: Iterable[str], **kwargs: Any) -> "SentencePieceTokenizer":
+        """Makes a tokenizer of a given word list, for texts whose words spaces part.
+
+        Args:
+            words: Each once, the most frequent first, where a head is to make use of that. What
+                is not among them is unknown.
+            **kwargs: Of the constructor.
+
+        Raises:
+            InputError: If there is no word, or a word is empty, has spaces or comes twice.
+        """
+        return cls(word_model(words), **kwargs)
 
     def save_model(self, path: str | os.PathLike) -> None:
         """Writes the model as a `.model` file, which `sentencepiece` itself reads, too."""

@@ -1,0 +1,67 @@
+"""States that a recurrent layer goes on with from one batch to the next."""
+
+import keras
+from keras import ops
+
+
+class CarriedStates(keras.layers.Layer):
+    """Holds the states that a recurrent layer ended a batch with, for the next one.
+
+    There is room for them as long as a training needs it: one set for batches that are trained on,
+    one for those that are validated on. They are no part of what a model saves.
+
+    Args:
+        shapes: of the states, `(layers, size)` each.
+        **kwargs: `name`, `dtype` of a Keras layer.
+    """
+
+    def __init__(self, shapes, **kwargs):
+        super().__init__(**kwargs)
+        self._shapes = [tuple(shape) for shape in shapes]
+        self._sets: dict[bool, list] = {}
+        self.built = True
+
+    def make_room(self, training: bool, batch_size: int) -> None:
+        """Adds a set of states, zeros.
+
+        Args:
+            training: whether it is for batches that are trained on.
+            batch_size: rows of each of them.
+        """
+        self._sets[training] = [
+            self.add_weight(
+                name=f"{'training' if training else 'validation'}_{index}",
+                shape=(batch_size, *shape),
+                initializer="zeros",
+                trainable=False,
+            )
+            for index, shape in enumerate(self._shapes)
+        ]
+
+    def clear(self) -> None:
+        """Takes all sets away."""
+        for states in self._sets.values():
+            for state in list(states):
+                self._untrack_variable(state)
+        self._sets.clear()
+
+    def read(self, training: bool, keep) -> list:
+        """Returns a set of states, `[batch, layers, size]` each.
+
+        Args:
+            training: which set.
+            keep: float `[batch, 1]`, 0 for the rows that begin anew, else 1.
+        """
+        keep = ops.cast(keep, self.compute_dtype)[:, :, None]
+        return [ops.cast(state, self.compute_dtype) * keep for state in self._sets[training]]
+
+    def write(self, training: bool, states) -> None:
+        """Keeps a set of states for the next batch; no gradient goes through them."""
+        for kept, state in zip(self._sets[training], states, strict=True):
+            kept.assign(ops.cast(ops.stop_gradient(state), kept.dtype))
+
+    def save_own_variables(self, store):
+        """Saves nothing."""
+
+    def load_own_variables(self, store):
+        """Loads nothing."""

@@ -1,0 +1,954 @@
+"""Language modelling: what comes next in a text, and texts made of that."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from textlstm.data import EncodedCorpus, StreamBatches, TextBatches
+from textlstm.decoding import Sampler, Search
+from textlstm.errors import InputError
+from textlstm.layers import (
+    RNN,
+    ActivationRegularization,
+    CarriedStates,
+    TiedHead,
+    TokenEmbedding,
+    WordDropout,
+    chunked_surprise,
+)
+from textlstm.layers.rnn import serialize_cell
+from textlstm.tasks.adam import Adam
+from textlstm.tasks.cells import CELLS, check_cell, describe_cells
+from textlstm.tasks.losses import MeanSurprise, Perplexity, smoothed_surprise
+from textlstm.tasks.task import Task
+from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
+from textlstm.tokenizers import SentencePieceTokenizer
+
+# Of vocabularies above this size not all logits of a batch are held at once.
+_LARGE_VOCABULARY = 8_192
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class LanguageModel(Task):
+    """A recurrent language model, which owns its tokenizer.
+
+        ids → TokenEmbedding → RNN → (Dense) → TiedHead → logits of the next token
+
+    A text begins behind an end mark, which is that of the text before, and ends with its own. The
+    model is trained on texts put behind each other and read in windows, with states carried from
+    one to the next (`StreamBatches`), or, where texts are short, on each by itself (`TextBatches`).
+    `fit`, `evaluate`, `score` and `generate` take strings; `call` takes token ids. The model is
+    compiled when it is made, with defaults that work, and can be compiled anew like any Keras
+    model.
+
+    The regularisers are those of the AWD-LSTM (Merity et al., 2018), each a layer or an option of
+    the cell; all draw once for all steps of a row (variational dropout), and none is on by default
+    but dropout.
+
+    Args:
+        tokenizer: a `SentencePieceTokenizer`. One that gives every text back to the letter
+            (`train(…, exact=True)`, `of_bytes`) writes line breaks and spaces as they were.
+        cell: `"lstm"` (default), `"gru"`, or a cell, whose own size then counts.
+        units: size of the state of each layer; default 512.
+        num_layers: recurrent layers; default 2.
+        embedding_dim: size of the token vectors; default 256.
+        residual: whether each recurrent layer whose input is of the size of its output adds the one
+            to the other; default `False`.
+        tie_embeddings: whether the logits are made with the vectors of the embedding (`TiedHead`; a
+            dense layer goes before it where `units` is not `embedding_dim`); default `True`.
+        dropout: share of the last layer's outputs set to zero in training; default 0.3.
+        input_dropout: likewise of the token vectors; default 0.3.
+        hidden_dropout: likewise of the outputs between recurrent layers; default 0.2.
+        token_dropout: share of the words of the vocabulary that a batch does not see (their vectors
+            are zero); default 0.
+        weight_drop: share of the recurrent weights set to zero in training, of a `cell` by name;
+            default 0.
+        activation_regularization: `alpha` of `ActivationRegularization`; default 0.
+        change_regularization: its `beta`; default 0.
+        max_tokens: an export reads the last so many tokens of a prompt, and scores the first so
+            many of a text; default 4,096.
+        **kwargs: `name` and `dtype` of a Keras model.
+
+    Call arguments:
+        inputs: ids of the tokens read, int `[batch, time]`, the end mark first; or a dict as
+            batches hold them, of `"ids"`, `"labels"` (the tokens that follow) and, to carry states,
+            `"keep"` (`StreamBatches`).
+        training: whether dropout is on.
+
+    Returns:
+        Logits of the next token, `[batch, time, vocabulary_size]`; for a dict -log p of the labels,
+        float32 `[batch, time]`.
+
+    Raises:
+        InputError: if an argument is out of its range (it is a `ValueError`).
+
+    References:
+        - Mikolov et al., Recurrent Neural Network Based Language Model, Interspeech 2010.
+        - Gal and Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
+          Networks, NIPS 2016.
+        - Merity, Keskar and Socher, Regularizing and Optimizing LSTM Language Models, ICLR 2018.
+
+    Example:
+        >>> tokenizer = SentencePieceTokenizer.train(texts, 4000, exact=True)
+        >>> model = LanguageModel(tokenizer)
+        >>> model.fit(texts)
+        >>> model.generate(["Once upon a time"], temperature=0.8)
+    """
+
+    def __init__(
+        self,
+        tokenizer: SentencePieceTokenizer,
+        *,
+        cell="lstm",
+        units: int = 512,
+        num_layers: int = 2,
+        embedding_dim: int = 256,
+        residual: bool = False,
+        tie_embeddings: bool = True,
+        dropout: float = 0.3,
+        input_dropout: float = 0.3,
+        hidden_dropout: float = 0.2,
+        token_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        activation_regularization: float = 0.0,
+        change_regularization: float = 0.0,
+        max_tokens: int = 4_096,
+        **kwargs,
+    ):
+        check_cell(cell)
+        for name, rate in (
+            ("dropout", dropout),
+            ("input_dropout", input_dropout),
+            ("hidden_dropout", hidden_dropout),
+            ("token_dropout", token_dropout),
+            ("weight_drop", weight_drop),
+        ):
+            if not 0 <= rate < 1:
+                raise InputError(f"Argument `{name}` must be in [0, 1). Received: {rate!r}")
+        if max_tokens < 2:
+            raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
+        if weight_drop and not isinstance(cell, str):
+            raise InputError("weight_drop is of a cell by name; give it to your own cell instead")
+        super().__init__(**kwargs)
+
+        # === Config ===
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+        self._options = {
+            "cell": cell,
+            "units": units,
+            "num_layers": num_layers,
+            "embedding_dim": embedding_dim,
+            "residual": residual,
+            "tie_embeddings": tie_embeddings,
+            "dropout": dropout,
+            "input_dropout": input_dropout,
+            "hidden_dropout": hidden_dropout,
+            "token_dropout": token_dropout,
+            "weight_drop": weight_drop,
+            "activation_regularization": activation_regularization,
+            "change_regularization": change_regularization,
+        }
+
+        # === Layers ===
+        dtype = self.dtype_policy
+        if isinstance(cell, str):
+            cell = CELLS[cell](units, weight_drop=weight_drop, dtype=dtype)
+        else:  # it may be built already, or compute in another dtype
+            dtype_config = keras.saving.serialize_keras_object(dtype)
+            cell = type(cell).from_config({**cell.get_config(), "dtype": dtype_config})
+        self.embedding = TokenEmbedding(
+            tokenizer.vocabulary_size,
+            embedding_dim,
+            pad_id=tokenizer.pad_id,
+            dtype=dtype,
+            name="embedding",
+        )
+        self.token_dropout = WordDropout(token_dropout, tokenizer.vocabulary_size, dtype=dtype)
+        self.input_dropout = keras.layers.SpatialDropout1D(input_dropout, dtype=dtype)
+        self.rnn = RNN(
+            cell,
+            num_layers=num_layers,
+            dropout=hidden_dropout,
+            variational_dropout=True,
+            residual=residual,
+            return_sequences=True,
+            return_state=True,
+            dtype=dtype,
+            name="rnn",
+        )
+        self.output_dropout = keras.layers.SpatialDropout1D(dropout, dtype=dtype)
+        self.regularization = ActivationRegularization(
+            activation_regularization, change_regularization, dtype=dtype
+        )
+        self.to_embedding = None
+        if tie_embeddings:
+            if self.rnn.output_size != embedding_dim:
+                self.to_embedding = keras.layers.Dense(
+                    embedding_dim, dtype=dtype, name="to_embedding"
+                )
+            self.head = TiedHead(self.embedding, dtype=dtype, name="head")
+        else:
+            self.head = keras.layers.Dense(tokenizer.vocabulary_size, dtype=dtype, name="head")
+        self.carried = CarriedStates(
+            [(num_layers, size) for size in self.rnn.state_sizes], dtype=dtype, name="carried"
+        )
+        self.build((None, None))
+        self._compiled = _Compiled(self)
+        self.compile()
+
+    # === Keras: one batch of ids ===
+
+    def build(self, input_shape):
+        """Creates the weights; what the constructor was given determines all shapes."""
+        self.embedding.build((None, None))
+        self.rnn.build((None, None, self.embedding.output_dim))
+        outputs = (None, None, self.rnn.output_size)
+        if self.to_embedding is not None:
+            self.to_embedding.build(outputs)
+            outputs = (None, None, self.embedding.output_dim)
+        self.head.build(outputs)
+
+    def call(self, inputs, training=False):
+        """Computes logits, or -log p of labels; see the class."""
+        if not isinstance(inputs, dict):
+            return self._logits(self._read(inputs, training=training)[0])
+        states = None
+        if "keep" in inputs:
+            states = self.carried.read(bool(training), inputs["keep"])
+        outputs, states = self._read(inputs["ids"], states, training=training)
+        if "keep" in inputs:
+            self.carried.write(bool(training), states)
+        return self._surprise(outputs, inputs["labels"])
+
+    def _read(self, ids, states=None, mask=None, training=False) -> tuple:
+        """Returns the last layer's outputs, `[batch, time, output_size]`, and the states."""
+        vectors = self.embedding.call(ids)  # not by `embedding(ids)`, which would attach a mask
+        vectors = self.token_dropout(vectors, ids, training=training)
+        vectors = self.input_dropout(vectors, training=training)
+        outputs, states = self.rnn(vectors, initial_state=states, mask=mask, training=training)
+        dropped = self.output_dropout(outputs, training=training)
+        return self.regularization(outputs, dropped, training=training), states
+
+    def _logits(self, outputs):
+        return self.head(outputs if self.to_embedding is None else self.to_embedding(outputs))
+
+    def _surprise(self, outputs, labels):
+        """Computes -log p of labels, float32 `[batch, time]`, from the last layer's outputs."""
+        if self.tokenizer.vocabulary_size <= _LARGE_VOCABULARY:
+            return smoothed_surprise(self._logits(outputs), labels, 0.0)
+        if self.to_embedding is not None:
+            outputs = self.to_embedding(outputs)
+        is_tied = isinstance(self.head, TiedHead)
+        vectors = self.embedding.embeddings if is_tied else ops.transpose(self.head.kernel)
+        vectors, bias = (ops.cast(w, self.compute_dtype) for w in (vectors, self.head.bias))
+        hidden = ops.reshape(outputs, (-1, outputs.shape[-1]))
+        surprise = chunked_surprise(hidden, vectors, bias, ops.reshape(labels, (-1,)))
+        return ops.reshape(surprise, ops.shape(labels))
+
+    def compute_output_spec(self, inputs, training=False):
+        """Returns the shape and type of what `call` returns."""
+        if isinstance(inputs, dict):
+            return keras.KerasTensor(inputs["labels"].shape, dtype="float32")
+        shape = (*inputs.shape, self.tokenizer.vocabulary_size)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    # === Step by step ===
+
+    def begin(self, ids, lengths) -> tuple:
+        """Reads prompts, all but their last tokens.
+
+        Args:
+            ids: of the prompts, the end mark first, int `[batch, time]`, padded at the right.
+            lengths: int `[batch]`, the end mark included.
+
+        Returns:
+            `(last, states)`: the last tokens, int32 `[batch]`, and the states before them, a list
+            of `[batch, num_layers, size]`: what the first `step` is given.
+        """
+        places = ops.arange(ops.shape(ids)[1], dtype="int32")[None]
+        last = ops.cast(lengths, "int32")[:, None] - 1  # [batch, 1]
+        _, states = self._read(ids, mask=places < last)
+        return ops.take_along_axis(ids, last, axis=1)[:, 0], states
+
+    def step(self, ids, states) -> tuple:
+        """Goes on by one token.
+
+        Args:
+            ids: the tokens read, int `[batch]`.
+            states: list of `[batch, num_layers, size]`.
+
+        Returns:
+            `(logits, states)`: of the next token, `[batch, vocabulary_size]`, and the new states.
+        """
+        outputs, states = self.rnn.step(self.embedding.call(ids), states)
+        return self._logits(outputs), states
+
+    def new_sampler(self, seeds, prompt_ids=None, **options) -> Sampler:
+        """Makes a `Sampler` that ends with the end mark and never draws `<unk>`."""
+        return Sampler(
+            self.tokenizer.end_id,
+            seeds=seeds,
+            prompt_ids=prompt_ids,
+            forbidden_ids=self.forbidden_ids,
+            pad_id=self.tokenizer.pad_id,
+            **options,
+        )
+
+    @property
+    def forbidden_ids(self) -> tuple[int, ...]:
+        """The ids that no text holds: unknown, padding, begin mark."""
+        tokenizer = self.tokenizer
+        ids = {tokenizer.unknown_id, tokenizer.pad_id, tokenizer.begin_id} - {tokenizer.end_id}
+        return tuple(sorted(id for id in ids if id is not None))
+
+    # === Training ===
+
+    def compile(self, optimizer="auto", loss="auto", weighted_metrics="auto", **kwargs):
+        """Configures the training, as `keras.Model.compile`.
+
+        Args:
+            optimizer: default Adam with learning rate 2e-3 and gradients clipped to norm 1.
+            loss: default the mean of -log p over all tokens of a batch. What a loss is given as
+                `y_pred` is -log p of each token, `[batch, time]`.
+            weighted_metrics: default the perplexity.
+            **kwargs: the other arguments of `keras.Model.compile`.
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = Adam(2e-3, global_clipnorm=1.0)
+        if isinstance(loss, str) and loss == "auto":
+            loss = MeanSurprise()
+        if isinstance(weighted_metrics, str) and weighted_metrics == "auto":
+            weighted_metrics = [Perplexity(from_logits=False)]
+        super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *,
+        batch_size: int = 64,
+        window: int = 70,
+        carry_states: bool | None = None,
+        reset: float = 0.02,
+        epochs: int = 10,
+        validation_split: float = 0.1,
+        validation_data=None,
+        early_stopping: int | None = 2,
+        average_weights: float | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_minutes: float = 10.0,
+        shuffle: bool = True,
+        seed: int = 0,
+        callbacks=None,
+        **kwargs,
+    ):
+        """Trains on texts, as `keras.Model.fit`.
+
+        A slice of the texts is held out for validation, chosen by the texts themselves (of a single
+        text its end), and the training stops when the loss on it no longer falls; the best weights
+        are kept.
+
+        Args:
+            x: texts (a list, array or series of `str` or UTF-8 `bytes`), an `EncodedCorpus`,
+                `StreamBatches` or `TextBatches`.
+            y: none: a text is its own label.
+            batch_size: parts of the texts, or texts, that are read side by side; default 64. This
+                and the next three only for texts and corpora.
+            window: tokens that are read at once, and that gradients reach back at most; default 70.
+            carry_states: whether the texts are put behind each other and read in windows, with
+                states carried on, or each is read by itself, as a whole. Default: the first, unless
+                the texts have no more than `window` tokens on average.
+            reset: share of the windows that begin with no states, as generation does; default 0.02.
+            epochs: the most passes over the texts; default 10.
+            validation_split: share that is held out when there is no `validation_data`; default
+                0.1, 0 for none. Only for texts.
+            validation_data: texts, or anything that `x` may be.
+            early_stopping: number of epochs without a better validation loss after which to stop
+                and go back to the best weights; default 2, `None` for never. Without validation
+                data it has no effect; an `EarlyStopping` among the callbacks takes its place.
+            average_weights: decay, such as 0.999, of a moving average of the weights, which the
+                model is validated with and holds at the end (`WeightAverage`); default none.
+            checkpoint: a folder in which the state of the training is kept. If it holds one
+                already, the training goes on from there; call with the same data and arguments.
+                Default: none is kept.
+            checkpoint_minutes: the state is kept after each epoch, and within an epoch every so
+                many minutes; default 10.
+            shuffle: whether each epoch takes the texts in a new order.
+            seed: of that order.
+            callbacks: Keras callbacks.
+            **kwargs: the other arguments of `keras.Model.fit` (`verbose`, `initial_epoch`, …).
+
+        Returns:
+            The `History` of `keras.Model.fit`.
+
+        Raises:
+            InputError: if there is no text, too little of it, or an argument out of its range.
+        """
+        if y is not None:
+            raise InputError("a language model has no labels but its texts; leave out `y`")
+        if holds_texts(x):
+            x = checked_texts(x)
+            if validation_data is None and validation_split:
+                x, validation_data = _hold_out(x, validation_split, seed)
+            x = self.encode(x)
+        if isinstance(x, EncodedCorpus):
+            if carry_states is None:
+                carry_states = x.tokens > window * len(x)
+            x = self.make_batches(
+                x,
+                batch_size,
+                window=window,
+                carry_states=carry_states,
+                reset=reset,
+                shuffle=shuffle,
+                seed=seed,
+            )
+        if validation_data is not None:
+            validation_data = self._validation_batches(validation_data, x)
+        with self._carrying(x, validation_data):
+            return self.fit_batches(
+                x,
+                epochs=epochs,
+                validation_data=validation_data,
+                early_stopping=early_stopping,
+                average_weights=average_weights,
+                checkpoint=checkpoint,
+                checkpoint_minutes=checkpoint_minutes,
+                callbacks=callbacks,
+                **kwargs,
+            )
+
+    def encode(self, texts, *, folder: str | Path | None = None) -> EncodedCorpus:
+        """Encodes texts once, to be fitted or evaluated many times.
+
+        Args:
+            texts: an iterable of texts.
+            folder: where to write them (`EncodedCorpus.build`); default memory.
+        """
+        return EncodedCorpus.build(texts, self.tokenizer, folder=folder)
+
+    def make_batches(
+        self,
+        corpus: EncodedCorpus,
+        batch_size: int = 64,
+        *,
+        window: int = 70,
+        carry_states: bool = True,
+        reset: float = 0.0,
+        **options,
+    ) -> StreamBatches | TextBatches:
+        """Makes the batches that `fit` trains on.
+
+        Args:
+            corpus: what `encode` gave.
+            batch_size: as of `fit`, like the next three.
+            window: of `StreamBatches`.
+            carry_states: whether to make `StreamBatches` or `TextBatches`.
+            reset: of `StreamBatches`.
+            **options: the other arguments of both (`shuffle`, `seed`).
+
+        Raises:
+            InputError: if there is too little text.
+        """
+        marks = {"end_id": self.tokenizer.end_id, "pad_id": self.tokenizer.pad_id}
+        try:
+            if carry_states:
+                return StreamBatches(
+                    corpus, batch_size, window=window, reset=reset, **marks, **options
+                )
+            return TextBatches(corpus, batch_size, **marks, **options)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+
+    def _validation_batches(self, data, train):
+        """Turns validation data into batches like those that are trained on."""
+        if holds_texts(data):
+            data = self.encode(checked_texts(data))
+        if not isinstance(data, EncodedCorpus):
+            return data
+        if isinstance(train, TextBatches):
+            return self.make_batches(data, carry_states=False, shuffle=False)
+        size = min(getattr(train, "batch_size", 64), max(1, data.tokens // 100))
+        return self.make_batches(data, size, window=200, vary=False, shuffle=False)
+
+    @contextmanager
+    def _carrying(self, train, validation) -> Iterator[None]:
+        """Makes room for the states that are carried, as long as a training lasts."""
+        for training, batches in ((True, train), (False, validation)):
+            if isinstance(batches, StreamBatches):
+                self.carried.make_room(training, batches.batch_size)
+        # Keras makes its steps anew: those it has refer to the states of another training.
+        self.train_function = self.test_function = None
+        try:
+            yield
+        finally:
+            self.carried.clear()
+            self.train_function = self.test_function = None
+
+    # === Measures ===
+
+    def evaluate(self, x=None, y=None, *, batch_size: int = 1, window: int = 512, **kwargs) -> dict:
+        """Measures how well texts are foretold, the states carried from each to the next.
+
+        Args:
+            x: texts, or an `EncodedCorpus`; of batches loss and metrics are computed as
+                `keras.Model.evaluate` does.
+            y: none.
+            batch_size: parts of the texts that are read side by side, each but the first beginning
+                with no states; default 1: they are read as a whole.
+            window: tokens that are read at once; it changes no figure; default 512.
+            **kwargs: of `keras.Model.evaluate`; they have an effect on batches alone.
+
+        Returns:
+            A dict: `"loss"`, the mean of -log p over all tokens, end marks included, in nats;
+            `"perplexity"`, exp of it; `"tokens"`; and of texts also -log2 p of all of them by
+            character, `"bits_per_character"`, and by byte of UTF-8, `"bits_per_byte"` (an end mark
+            counts as one), and exp of -log p by word, `"word_perplexity"` (what spaces part, the
+            end mark too).
+
+        Raises:
+            InputError: if there is no text.
+        """
+        if isinstance(x, keras.utils.PyDataset):  # as `keras.Model.fit` validates
+            return super().evaluate(x, **kwargs)
+        texts = None
+        if holds_texts(x):
+            texts = [_as_str(text) for text in checked_texts(x)]
+            x = self.encode(texts)
+        if not len(x):
+            raise InputError("there is no text to evaluate on")
+        batches = self.make_batches(
+            x, min(batch_size, x.tokens), window=window, vary=False, shuffle=False
+        )
+        total, states = 0.0, self.rnn.get_initial_state(batches.batch_size)
+        for index in range(len(batches)):
+            inputs, labels, weights = batches[index]
+            surprise, states = self._compiled.reader.predict_on_batch(
+                {"ids": inputs["ids"], "labels": labels, "states": states}
+            )
+            total += float((np.asarray(surprise, "float64") * weights).sum())
+        figures = {"loss": total / x.tokens, "perplexity": _exp(total / x.tokens)}
+        figures["tokens"] = x.tokens
+        if texts is not None:
+            ends = len(texts)
+            characters = ends + sum(map(len, texts))
+            size = ends + sum(len(text.encode("utf-8", "replace")) for text in texts)
+            words = ends + sum(len(text.split()) for text in texts)
+            figures["bits_per_character"] = total / math.log(2) / characters
+            figures["bits_per_byte"] = total / math.log(2) / size
+            figures["word_perplexity"] = _exp(total / words)
+        return figures
+
+    def score(self, texts: Sequence[str | bytes], *, batch_size: int = 64) -> np.ndarray:
+        """Computes log p of texts, each by itself, its end mark included.
+
+        Args:
+            texts: a list, array or series of `str` or UTF-8 `bytes`.
+            batch_size: texts that are read side by side; default 64.
+
+        Returns:
+            float32 `[texts]`.
+        """
+        texts = checked_texts(texts)
+        if not texts:
+            return np.zeros((0,), "float32")
+        corpus = self.encode(texts)
+        batches = self.make_batches(corpus, batch_size, carry_states=False, shuffle=False)
+        log_probs = np.zeros((len(texts),), "float32")
+        for index in range(len(batches)):
+            inputs, labels, weights = batches[index]
+            states = self.rnn.get_initial_state(len(labels))
+            surprise, _ = self._compiled.reader.predict_on_batch(
+                {"ids": inputs["ids"], "labels": labels, "states": states}
+            )
+            surprise = np.asarray(surprise, "float64")
+            log_probs[batches.rows(index)] = -(surprise * weights).sum(axis=1)
+        return log_probs
+
+    # === Texts out ===
+
+    def generate(
+        self,
+        prompts: Sequence[str | bytes],
+        *,
+        max_tokens: int = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float | None = None,
+        stop: str | Sequence[str] = (),
+        seed: int | Sequence[int] = 0,
+        search: Search | None = None,
+        batch_size: int = 64,
+    ) -> list[str]:
+        """Goes on with texts.
+
+        Args:
+            prompts: a list, array or series of `str` or UTF-8 `bytes`; an empty one begins a text.
+            max_tokens: the most tokens that are added; default 200.
+            temperature: below 1 likelier tokens become likelier still, 0 takes the likeliest
+                always; default 1.0.
+            top_k: draw from so many tokens only; default all.
+            top_p: draw from the likeliest tokens only, until they have this share of the
+                probability, in (0, 1]; default all.
+            min_p: draw from tokens only that are at least this share as likely as the likeliest;
+                default all.
+            repetition_penalty: by what log p of tokens that the text holds already is multiplied;
+                default none.
+            stop: strings; a text ends before the first of them.
+            seed: what is drawn follows from it. A row's text depends on its own seed alone: a
+                number s stands for s, s + 1, … of the prompts, a list has one for each.
+            search: a `Search` of your own in place of the `Sampler`; default `None`.
+            batch_size: prompts that are gone on with side by side; default 64.
+
+        Returns:
+            What follows each prompt, without it.
+
+        Raises:
+            InputError: if an option is out of its range.
+        """
+        prompts = checked_texts(prompts)
+        options = _checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
+        stops = _checked_stops(stop)
+        seeds = _seeds(seed, len(prompts))
+        texts = []
+        for start in range(0, len(prompts), batch_size):
+            rows = slice(start, start + batch_size)
+            ids, lengths = self._encode_prompts(prompts[rows])
+            inputs = {"ids": ids, "lengths": lengths, "seeds": seeds[rows]}
+            inputs |= {name: np.full(len(ids), value) for name, value in options.items()}
+            found, _ = self._compiled.generator(max_tokens, search).predict_on_batch(inputs)
+            for prompt, added in zip(ids, np.asarray(found)):
+                texts.append(_cut_at(self._added_text(prompt, added), stops))
+        return texts
+
+    def stream(
+        self,
+        prompt: str | bytes = "",
+        *,
+        max_tokens: int = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float | None = None,
+        stop: str | Sequence[str] = (),
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Goes on with a text, and gives what is added piece by piece, as it is drawn.
+
+        The pieces together are what `generate` gives. States are carried from token to token:
+        each takes equally long, however long the text. A character that needs several tokens comes
+        when it is whole, and nothing comes that may yet turn out to be part of a stop string.
+
+        Args:
+            prompt: the text to go on with; default none: a text is begun.
+            max_tokens: as of `generate`, like the rest.
+            temperature: see there.
+            top_k: see there.
+            top_p: see there.
+            min_p: see there.
+            repetition_penalty: see there; it is of what was added and of the prompt.
+            stop: see there.
+            seed: see there.
+
+        Yields:
+            Strings, none of them empty.
+
+        Raises:
+            InputError: if an option is out of its range.
+        """
+        (prompt,) = checked_texts([prompt])
+        options = _checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
+        stops = _checked_stops(stop)
+        return _in_pieces(self._stream_ids(prompt, max_tokens, int(seed), options), self, stops)
+
+    def _stream_ids(self, prompt, max_tokens: int, seed: int, options: dict) -> Iterator[int]:
+        ids, lengths = self._encode_prompts([prompt])
+        drawer = self._compiled.drawer
+        last, states = self._compiled.beginner.predict_on_batch({"ids": ids, "lengths": lengths})
+        is_said = None
+        if options.get("repetition_penalty") is not None:
+            is_said = np.zeros((1, self.tokenizer.vocabulary_size), "bool")
+            is_said[0, ids[0, 1:]] = True
+        for n in range(max_tokens):
+            inputs = {"last": last, "states": states, "n": np.array([n], "int32")}
+            inputs["seeds"] = np.array([seed], "int32")
+            inputs |= {name: np.full(1, value) for name, value in options.items()}
+            if is_said is not None:
+                inputs["is_said"] = is_said
+            last, states = drawer.predict_on_batch(inputs)
+            token = int(np.asarray(last)[0])
+            if token == self.tokenizer.end_id:
+                return
+            if is_said is not None:
+                is_said[0, token] = True
+            yield token
+
+    def _encode_prompts(self, prompts: list) -> tuple[np.ndarray, np.ndarray]:
+        """Encodes prompts behind an end mark: int32 `[rows, width]`, padded, and their lengths."""
+        end = np.array([self.tokenizer.end_id], np.int32)
+        rows = [np.append(end, row) for row in self.tokenizer.encode(prompts, add_end=False)]
+        lengths = np.array([len(row) for row in rows], np.int32)
+        ids = np.full((len(rows), max(lengths, default=1)), self.tokenizer.pad_id, np.int32)
+        for place, row in zip(ids, rows):
+            place[: len(row)] = row
+        return ids, lengths
+
+    def _added_text(self, prompt, added) -> str:
+        """Decodes what was added behind a prompt, both int `[width]`, up to the end mark."""
+        marks = (self.tokenizer.end_id, self.tokenizer.pad_id)
+        before, behind = (
+            [int(token) for token in ids if token not in marks] for ids in (prompt, added)
+        )
+        # A space at the head of a text is not written, one behind a prompt is.
+        whole = self.tokenizer.decode(before + behind)
+        return whole[len(self.tokenizer.decode(before)) :]
+
+    # === Saving ===
+
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor; the tokenizer's model is part of it."""
+        options = dict(self._options)
+        if not isinstance(options["cell"], str):
+            options["cell"] = serialize_cell(options["cell"])
+        return {
+            **super().get_config(),
+            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
+            **options,
+            "max_tokens": self.max_tokens,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict):
+        """Makes the model from what `get_config` returned."""
+        config = dict(config)
+        for name in ("tokenizer", "cell"):
+            if isinstance(config[name], dict):
+                config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+    def make_serving(self):
+        """Makes the module with the signatures of an export; needs the TensorFlow backend."""
+        from textlstm.tasks.language_serving import language_serving
+
+        return language_serving(self)
+
+    def describe(self) -> str:
+        """Says in one sentence what the model is, for its card."""
+        return (
+            f"A language model: a {describe_cells(self.rnn)} foretells the next of "
+            f"{self.tokenizer.vocabulary_size:,} SentencePiece tokens; {self.count_params():,} "
+            "parameters."
+        )
+
+    def fit_example(self) -> str:
+        """Returns a line of Python that trains the model further, loaded as `model`."""
+        return "model.fit(texts)"
+
+    def serving_example(self) -> str:
+        """Returns a line of Python that asks an export, loaded as `model`, a question."""
+        return 'model.signatures["serving_default"](prompt=tf.constant(["…"]))["text"]'
+
+
+class _Compiled:
+    """What a model has compiled beside its training; no layer, so that Keras does not count it."""
+
+    def __init__(self, model: LanguageModel):
+        self._model = model
+        self._generators: dict[tuple, _Generator] = {}
+        self._others: dict[type, keras.Model] = {}
+
+    def generator(self, max_tokens: int, search: Search | None) -> "_Generator":
+        key = max_tokens, id(search)
+        if key not in self._generators:
+            self._generators[key] = _Generator(self._model, max_tokens, search)
+        return self._generators[key]
+
+    def _get(self, kind: type) -> keras.Model:
+        if kind not in self._others:
+            self._others[kind] = kind(self._model)
+        return self._others[kind]
+
+    @property
+    def reader(self) -> "_Reader":
+        return self._get(_Reader)
+
+    @property
+    def beginner(self) -> "_Beginner":
+        return self._get(_Beginner)
+
+    @property
+    def drawer(self) -> "_Drawer":
+        return self._get(_Drawer)
+
+
+class _Part(keras.Model):
+    """Something a language model does, compiled as Keras does it for `predict`."""
+
+    def __init__(self, model: LanguageModel):
+        super().__init__(name=type(self).__name__.strip("_").lower())
+        self._model = model
+        self.built = True
+
+
+class _Reader(_Part):
+    """Reads a window: -log p of its labels, and the states behind it."""
+
+    def call(self, inputs):
+        outputs, states = self._model._read(inputs["ids"], inputs["states"])
+        return self._model._surprise(outputs, inputs["labels"]), states
+
+
+class _Beginner(_Part):
+    """Reads prompts."""
+
+    def call(self, inputs):
+        return self._model.begin(inputs["ids"], inputs["lengths"])
+
+
+class _Drawer(_Part):
+    """Draws the next token of each row."""
+
+    def call(self, inputs):
+        options = {name: inputs[name] for name in _OPTIONS if name in inputs}
+        sampler = self._model.new_sampler(inputs["seeds"], **options)
+        logits, states = self._model.step(inputs["last"], inputs["states"])
+        log_probs = sampler.log_probs(logits)
+        return sampler.draw(log_probs, inputs["n"][0], inputs.get("is_said")), states
+
+
+class _Generator(_Part):
+    """Goes on with prompts until they end, at most by so many tokens."""
+
+    def __init__(self, model: LanguageModel, max_tokens: int, search: Search | None):
+        super().__init__(model)
+        self._max_tokens = max_tokens
+        self._search = search
+
+    def call(self, inputs):
+        model, ids = self._model, inputs["ids"]
+        last, states = model.begin(ids, inputs["lengths"])
+        options = {name: inputs[name] for name in _OPTIONS if name in inputs}
+        # The end mark that a text begins behind does not count as said.
+        said = ops.where(ids == model.tokenizer.end_id, model.tokenizer.pad_id, ids)
+        search = self._search or model.new_sampler(inputs["seeds"], said, **options)
+        return search(model.step, states, last, max_tokens=self._max_tokens)
+
+
+# The options of a `Sampler` that `generate` and `stream` take.
+_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+
+
+def _checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty) -> dict:
+    """Returns the options of a `Sampler` that are given, once they are known to make sense."""
+    for name, value, is_right, takes in (
+        ("max_tokens", max_tokens, max_tokens >= 1, "at least 1"),
+        ("temperature", temperature, temperature >= 0, "0 or more"),
+        ("top_k", top_k, top_k is None or top_k >= 0, "0 (all) or more"),
+        ("top_p", top_p, top_p is None or 0 < top_p <= 1, "in (0, 1]"),
+        ("min_p", min_p, min_p is None or 0 <= min_p <= 1, "in [0, 1]"),
+        (
+            "repetition_penalty",
+            repetition_penalty,
+            repetition_penalty is None or repetition_penalty > 0,
+            "above 0",
+        ),
+    ):
+        if not is_right:
+            raise InputError(f"{name} must be {takes}; got {value!r}")
+    options = {
+        "temperature": np.float32(temperature),
+        "top_k": None if top_k is None else np.int32(top_k),
+        "top_p": None if top_p is None else np.float32(top_p),
+        "min_p": None if min_p is None else np.float32(min_p),
+        "repetition_penalty": None
+        if repetition_penalty is None
+        else np.float32(repetition_penalty),
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _checked_stops(stop) -> tuple[str, ...]:
+    stops = (stop,) if isinstance(stop, str) and stop else tuple(stop)
+    if not all(isinstance(s, str) and s for s in stops):
+        raise InputError(f"stop must be a string or several, none of them empty; got {stop!r}")
+    return stops
+
+
+def _seeds(seed, rows: int) -> np.ndarray:
+    """Returns a seed for each row, int32 `[rows]`."""
+    seeds = np.asarray(seed)
+    if seeds.ndim == 0:
+        seeds = seeds + np.arange(rows)
+    if seeds.shape != (rows,):
+        raise InputError(f"there are {rows} prompts and {len(seeds)} seeds; give one for each")
+    return seeds.astype(np.int64).astype(np.int32)
+
+
+def _cut_at(text: str, stops: tuple[str, ...]) -> str:
+    """Returns a text up to the first of the stop strings."""
+    places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
+    return text[: min(places, default=len(text))]
+
+
+def _in_pieces(tokens: Iterator[int], model: LanguageModel, stops) -> Iterator[str]:
+    """Decodes tokens as they come, and ends before a stop string."""
+    tokenizer = model.tokenizer
+    anchor: list[int] = []  # the last token that was decoded: it keeps the space behind it
+    open_tokens: list[int] = []  # those whose last character is not whole yet
+    held = ""  # what may be the beginning of a stop string
+    longest = max((len(stop) for stop in stops), default=1) - 1
+    for token in tokens:
+        open_tokens.append(token)
+        before = tokenizer.decode(anchor)
+        text = tokenizer.decode(anchor + open_tokens)[len(before) :]
+        if text.endswith("\ufffd") and len(open_tokens) < 4:
+            continue
+        anchor, open_tokens = [token], []
+        held += text
+        cut = _cut_at(held, stops)
+        if cut != held:
+            if cut:
+                yield cut
+            return
+        keep = next(
+            (n for n in range(min(longest, len(held)), 0, -1) if _may_begin(held[-n:], stops)), 0
+        )
+        piece, held = held[: len(held) - keep], held[len(held) - keep :]
+        if piece:
+            yield piece
+    if open_tokens:
+        held += tokenizer.decode(anchor + open_tokens)[len(tokenizer.decode(anchor)) :]
+    if held:
+        yield held
+
+
+def _may_begin(text: str, stops) -> bool:
+    return any(stop.startswith(text) for stop in stops)
+
+
+def _hold_out(texts: list, share: float, seed: int) -> tuple[list, list | None]:
+    """Divides texts into those to train on and those to validate on: of a single text its end."""
+    if len(texts) == 1:
+        text = _as_str(texts[0])
+        cut = len(text) - round(share * len(text))
+        return ([text[:cut]], [text[cut:]]) if 0 < cut < len(text) else (texts, None)
+    held = held_out(texts, share, seed)  # bool [texts]
+    return (pick(texts, ~held), pick(texts, held)) if held.any() else (texts, None)
+
+
+def _as_str(text: str | bytes) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+
+
+def _exp(surprise: float) -> float:
+    """Returns exp, or infinity of what is too much."""
+    return math.exp(surprise) if surprise < 700 else math.inf

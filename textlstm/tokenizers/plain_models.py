@@ -1,0 +1,67 @@
+"""SentencePiece models that need no training: of bytes, and of a list of words."""
+
+from collections.abc import Iterable
+
+from sentencepiece import sentencepiece_model_pb2
+
+from textlstm.errors import InputError
+from textlstm.tokenizers.sentencepiece_model import BYTE, CONTROL, NORMAL, UNKNOWN
+
+_UNIGRAM, _CHAR = 1, 4
+_MARKS = (("<pad>", CONTROL), ("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL))
+
+
+def byte_model() -> bytes:
+    """Makes a model whose pieces are the 256 bytes: every text is its UTF-8."""
+    model = _new_model(_CHAR)
+    model.trainer_spec.byte_fallback = True
+    model.normalizer_spec.escape_whitespaces = False  # a space is a byte, too
+    for byte in range(256):
+        model.pieces.add(piece=f"<0x{byte:02X}>", score=0.0, type=BYTE)
+    return _finished(model)
+
+
+def word_model(words: Iterable[str]) -> bytes:
+    """Makes a model whose pieces are words, which spaces part; all others are unknown.
+
+    Args:
+        words: each once, without spaces.
+
+    Raises:
+        InputError: if a word is empty, has a space in it, or comes twice.
+    """
+    model = _new_model(_UNIGRAM)
+    model.normalizer_spec.add_dummy_prefix = True
+    model.normalizer_spec.remove_extra_whitespaces = True
+    seen: set[str] = set()
+    for number, word in enumerate(words):
+        if not isinstance(word, str) or not word or len(word.split()) != 1 or word in seen:
+            raise InputError(
+                f"`words` gives as word {number} {word!r}; give every word once, without spaces "
+                "in it"
+            )
+        seen.add(word)
+        # All alike: of two ways to part a text the one with fewer pieces wins.
+        model.pieces.add(piece=f"▁{word}", score=-1.0, type=NORMAL)
+    if not seen:
+        raise InputError("`words` holds no word")
+    return _finished(model)
+
+
+def _new_model(model_type: int) -> sentencepiece_model_pb2.ModelProto:
+    model = sentencepiece_model_pb2.ModelProto()
+    model.normalizer_spec.name = "identity"
+    model.normalizer_spec.add_dummy_prefix = False
+    model.normalizer_spec.remove_extra_whitespaces = False
+    model.normalizer_spec.escape_whitespaces = True
+    spec = model.trainer_spec
+    spec.model_type = model_type
+    spec.pad_id, spec.unk_id, spec.bos_id, spec.eos_id = range(4)
+    for piece, kind in _MARKS:
+        model.pieces.add(piece=piece, score=0.0, type=kind)
+    return model
+
+
+def _finished(model) -> bytes:
+    model.trainer_spec.vocab_size = len(model.pieces)
+    return model.SerializeToString(deterministic=True)
