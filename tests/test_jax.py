@@ -72,3 +72,32 @@ def test_trains_under_jax_and_goes_on_under_tensorflow(tmp_path, run_under_jax):
     predicted = model.predict(texts, verbose=0)
     np.testing.assert_allclose(predicted, np.load(tmp_path / "classifier.npy"), atol=1e-5)
     assert textlstm.export(model, tmp_path / "exported").name == "1"
+
+
+LANGUAGE_MODEL = """
+import keras, numpy as np, sys, textlstm
+
+lines = ["the cat sat on the mat", "the dog sat on the log"] * 6
+tokenizer = textlstm.SentencePieceTokenizer.train(lines, 200, "char", exact=True)
+keras.utils.set_random_seed(0)
+options = {"token_dropout": 0.1, "weight_drop": 0.2, "activation_regularization": 1.0}
+model = textlstm.LanguageModel(tokenizer, units=8, embedding_dim=6, **options)
+history = model.fit(
+    lines, validation_data=lines[:4], carry_states=True, batch_size=4, window=20, epochs=2, verbose=0
+)
+assert np.isfinite(history.history["val_perplexity"]).all()
+model.save("language.keras")
+(text,) = model.generate(["the"], max_tokens=10, seed=4)
+assert "".join(model.stream("the", max_tokens=10, seed=4)) == text
+open("text.txt", "w").write(text)
+np.save("scores.npy", model.score(lines[:2]))
+assert sys.modules["tensorflow"] is None
+"""
+
+
+def test_a_language_model_writes_the_same_under_both(tmp_path, run_under_jax):
+    run_under_jax(LANGUAGE_MODEL)
+    model = keras.saving.load_model(tmp_path / "language.keras")
+    assert model.generate(["the"], max_tokens=10, seed=4) == [(tmp_path / "text.txt").read_text()]
+    scores = model.score(["the cat sat on the mat", "the dog sat on the log"])
+    np.testing.assert_allclose(scores, np.load(tmp_path / "scores.npy"), rtol=1e-5)

@@ -53,12 +53,24 @@ class CarriedStates(keras.layers.Layer):
             keep: float `[batch, 1]`, 0 for the rows that begin anew, else 1.
         """
         keep = ops.cast(keep, self.compute_dtype)[:, :, None]
-        return [ops.cast(state, self.compute_dtype) * keep for state in self._sets[training]]
+        return [
+            ops.cast(state, self.compute_dtype) * keep for state in self._set_for(training, keep)
+        ]
 
     def write(self, training: bool, states) -> None:
         """Keeps a set of states for the next batch; no gradient goes through them."""
-        for kept, state in zip(self._sets[training], states, strict=True):
+        for kept, state in zip(self._set_for(training, states[0]), states, strict=True):
             kept.assign(ops.cast(ops.stop_gradient(state), kept.dtype))
+
+    def _set_for(self, training: bool, rows) -> list:
+        """Returns a set that has as many rows.
+
+        Before a training Keras asks for the shapes of a validation on a batch of the training.
+        """
+        sets = [self._sets[training]] if training in self._sets else []
+        sets += self._sets.values()
+        batch = rows.shape[0]
+        return next(s for s in sets if batch is None or s[0].shape[0] == batch)
 
     def save_own_variables(self, store):
         """Saves nothing."""
