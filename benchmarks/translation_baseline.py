@@ -133,7 +133,7 @@ def open_split(flags) -> textlstm.data.PairSplit:
 def prepare(text: str, language: str) -> str:
     """Returns the tokens of a text with spaces between."""
     if language == "zh":
-        characters = unicodedata.normalize("NFKC", text).replace(" ", "")
+        characters = text.replace(" ", "")
         return f"{START} {' '.join(characters)} {END}"
     text = unicodedata.normalize("NFKD", text).lower()
     text = re.sub(r"[^ a-z.?!,¿]", "", text)

@@ -83,7 +83,8 @@ keras.utils.set_random_seed(0)
 options = {"token_dropout": 0.1, "weight_drop": 0.2, "activation_regularization": 1.0}
 model = textlstm.LanguageModel(tokenizer, units=8, embedding_dim=6, **options)
 history = model.fit(
-    lines, validation_data=lines[:4], carry_states=True, batch_size=4, window=20, epochs=2, verbose=0
+    lines, validation_data=lines[:4], carry_states=True, batch_size=4, window=20, epochs=2,
+    verbose=0,
 )
 assert np.isfinite(history.history["val_perplexity"]).all()
 model.save("language.keras")

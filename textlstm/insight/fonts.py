@@ -31,10 +31,15 @@ def find_fonts(texts: Iterable[str]) -> list[str]:
 
     own = font_manager.FontProperties(family="DejaVu Sans")
     take(font_manager.findfont(own), "DejaVu Sans")
-    if missing:
+    for are_known in (True, False):
+        if not missing:
+            break
+        if not are_known:
+            _add_new_fonts(font_manager)
         found = {}  # by family; a family has the same characters in all its styles, nearly always
         for entry in font_manager.fontManager.ttflist:
-            found.setdefault(entry.name, entry.fname)
+            if not entry.name.startswith("Last Resort"):  # which draws a box for every character
+                found.setdefault(entry.name, entry.fname)
 
         def count(path: str) -> int:
             characters = FT2Font(path).get_charmap()
@@ -51,3 +56,13 @@ def find_fonts(texts: Iterable[str]) -> list[str]:
             "Debian's fonts-noto-cjk for Chinese, Japanese and Korean"
         )
     return families
+
+
+def _add_new_fonts(font_manager) -> None:
+    """Adds fonts that were installed since matplotlib listed them, which it does once."""
+    known = {entry.fname for entry in font_manager.fontManager.ttflist}
+    for path in sorted(set(font_manager.findSystemFonts()) - known):
+        try:
+            font_manager.fontManager.addfont(path)
+        except (OSError, RuntimeError):  # a file that is no font matplotlib can read
+            continue
