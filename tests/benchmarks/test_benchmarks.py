@@ -14,7 +14,11 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
     ("script", "flags", "words"),
     [
         ("recurrence", ["--sizes", "2,3,4", "--cell", "GRU"], "GRU     2     2     3     4 train"),
-        ("end_to_end", ["--limit", "40"], "stock Keras layers, as its tutorial feeds them"),
+        (
+            "end_to_end",
+            ["--limit", "40", "--runs", "keras-tutorial", "torch-padded"],
+            "stock Keras layers, as its tutorial feeds them",
+        ),
     ],
 )
 def test_runs_and_writes_its_results(tmp_path, script, flags, words):

@@ -62,41 +62,39 @@ def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
     assert translate(text=tf.constant(["Hello!"]))["translation"].shape == (1,)
 
 
-def test_a_table_then_fine_tuned_with_more_data(table, tmp_path, monkeypatch, capfd):
-    flags = ["--data", table, "--export", tmp_path / "first", "--shared-vocabulary", *SMALL]
-    assert run_here(monkeypatch, *flags, "--test-size", 20, "--validation-size", 10) == 0
-    out = capfd.readouterr().out
-    assert "170 train, 10 validation, 20 test pairs" in out
-    assert "SentencePiece tokens for both languages" in out
-    extra = tmp_path / "more.tsv"
-    rows = table.read_text("utf-8").split("\n")[:50] + ["I am here.\tIch bin hier.\tattribution"]
-    extra.write_text("\n".join(rows), "utf-8")
-    flags = ["--data", table, "--more-data", extra, "--init", tmp_path / "first"]
-    flags += ["--export", tmp_path / "second", "--epochs", 1, "--limit", 60]
-    assert run_here(monkeypatch, *flags) == 0
-    out = capfd.readouterr().out
-    assert f"Fine-tuning {tmp_path / 'first'}" in out and "of more whose source stands in" in out
-
-
-def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):
-    export = tmp_path / "model"
-    flags = ["--data", table, "--export", export, "--batch-size", 2, *SMALL, "--epochs", 5]
+def test_a_run_that_is_killed_is_resumed_and_fine_tuned_with_more_data(
+    table, tmp_path, monkeypatch, capfd
+):
+    first = tmp_path / "first"
+    flags = ["--data", table, "--export", first, "--shared-vocabulary", "--batch-size", 2]
+    flags += ["--test-size", 20, "--validation-size", 10, *SMALL, "--epochs", 3]
     command = [sys.executable, str(RECIPE), *map(str, flags)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
-    while not (export / ".training/state/training.npz").exists():
+    while not (first / ".training/state/training.npz").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     process.kill()
     process.wait()
-    assert not (export / "1").exists()
+    assert not (first / "1").exists()
 
     assert run_here(monkeypatch, *flags, "--units", 16, "--resume") == 2
     assert "--units was 8, is 16" in capfd.readouterr().err
     assert run_here(monkeypatch, *flags, "--resume") == 0
     out = capfd.readouterr().out
-    assert "Epoch 1/5" not in out and "Training a tokenizer" not in out
-    assert sorted(p.name for p in export.iterdir()) == ["1", "README.md"]
+    assert "170 train, 10 validation, 20 test pairs" in out
+    assert "SentencePiece tokens for both languages" in out
+    assert "Epoch 1/3" not in out and "Training a tokenizer" not in out
+    assert sorted(p.name for p in first.iterdir()) == ["1", "README.md"]
+
+    extra = tmp_path / "more.tsv"
+    rows = table.read_text("utf-8").split("\n")[:50] + ["I am here.\tIch bin hier.\tattribution"]
+    extra.write_text("\n".join(rows), "utf-8")
+    flags = ["--data", table, "--more-data", extra, "--init", first]
+    flags += ["--export", tmp_path / "second", "--epochs", 1, "--limit", 60]
+    assert run_here(monkeypatch, *flags) == 0
+    out = capfd.readouterr().out
+    assert f"Fine-tuning {first}" in out and "of more whose source stands in" in out
 
 
 @pytest.mark.parametrize(
