@@ -28,14 +28,14 @@ def trained():
     """A translator that has learned the toy pair; do not train it on."""
     model = make_translator(units=48, embedding_dim=24, dropout=0.0, token_dropout=0.0)
     model.compile(keras.optimizers.Adam(0.01), label_smoothing=0.0)
-    model.fit(*pairs(1200, seed=1), epochs=12, batch_size=32, verbose=0, early_stopping=None)
+    model.fit(*pairs(1200, seed=1), epochs=16, batch_size=32, verbose=0, early_stopping=None)
     return model
 
 
 def test_learns_to_turn_a_text_round(trained):
     texts, translations = pairs(100, seed=2)
     found = trained.translate(texts)
-    assert np.mean([a == b for a, b in zip(found, translations)]) > 0.8
+    assert np.mean([a == b for a, b in zip(found, translations)]) > 0.9
     assert trained.evaluate(texts, translations, verbose=0, return_dict=True)["perplexity"] < 1.2
 
 

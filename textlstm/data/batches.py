@@ -252,6 +252,13 @@ class BucketedBatches(keras.utils.PyDataset):
             self.epoch += 1
 
 
+def read_before(labels: np.ndarray, first_id: int) -> np.ndarray:
+    """Returns what is read before each label, `[batch, time]`: `first_id`, then the labels."""
+    read = np.roll(labels, 1, axis=1)  # what stood last is padding, or is never read
+    read[:, 0] = first_id
+    return read
+
+
 def _width_of(sides: list[list[np.ndarray]]) -> int:
     """Returns the least width that a batch may have for these rows."""
     return int(bucket_widths(max(len(row) for rows in sides for row in rows))[-1])

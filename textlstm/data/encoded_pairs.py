@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from textlstm.data.batches import BucketedBatches
+from textlstm.data.batches import BucketedBatches, read_before
 from textlstm.data.corpus import EncodedCorpus, Encoder
 from textlstm.errors import InputError
 
@@ -177,7 +177,6 @@ class PairBatches(BucketedBatches):
     def __getitem__(self, index: int) -> tuple:
         self._read_to_end |= index == len(self) - 1
         source, labels = self._ids(index)
-        read = np.roll(labels, 1, axis=1)  # what stood last is padding, or is never read
-        read[:, 0] = self.begin_id
+        read = read_before(labels, self.begin_id)
         weights = (labels != self.target_pad_id).astype(np.float32)
         return {"source": source, "target": read}, labels, weights

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from textlstm.data.batches import BucketedBatches
+from textlstm.data.batches import BucketedBatches, read_before
 from textlstm.data.corpus import EncodedCorpus
 
 # Windows vary in steps of this share of their usual length, so that their shapes stay few.
@@ -185,10 +185,5 @@ class TextBatches(BucketedBatches):
 
     def __getitem__(self, index: int) -> tuple:
         labels = super().__getitem__(index)
-        read = np.roll(labels, 1, axis=1)  # what stood last is padding, or is never read
-        read[:, 0] = self.end_id
-        return (
-            {"ids": read, "labels": labels},
-            labels,
-            (labels != self.pad_id).astype(np.float32),
-        )
+        inputs = {"ids": read_before(labels, self.end_id), "labels": labels}
+        return inputs, labels, (labels != self.pad_id).astype(np.float32)

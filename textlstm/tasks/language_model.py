@@ -21,7 +21,6 @@ from textlstm.layers import (
     WordDropout,
     chunked_surprise,
 )
-from textlstm.layers.rnn import serialize_cell
 from textlstm.tasks.adam import Adam
 from textlstm.tasks.cells import CELLS, check_cell, describe_cells
 from textlstm.tasks.losses import MeanSurprise, Perplexity, smoothed_surprise
@@ -716,24 +715,10 @@ class LanguageModel(Task):
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor; the tokenizer's model is part of it."""
-        options = dict(self._options)
-        if not isinstance(options["cell"], str):
-            options["cell"] = serialize_cell(options["cell"])
         return {
-            **super().get_config(),
+            **self._config_of_options(),
             "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
-            **options,
-            "max_tokens": self.max_tokens,
         }
-
-    @classmethod
-    def from_config(cls, config: dict):
-        """Makes the model from what `get_config` returned."""
-        config = dict(config)
-        for name in ("tokenizer", "cell"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
 
     def make_serving(self):
         """Makes the module with the signatures of an export; needs the TensorFlow backend."""

@@ -5,12 +5,29 @@ from pathlib import Path
 
 import keras
 
+from textlstm.layers import serialize_cell
 from textlstm.tasks.training_state import TrainingState
 from textlstm.tasks.weight_average import WeightAverage
 
 
 class Task(keras.Model):
     """A Keras model that owns its tokenizer and takes strings."""
+
+    def _config_of_options(self) -> dict:
+        """Returns what `get_config` has in every task: the options of the layers, the cell too."""
+        options = dict(self._options)
+        if not isinstance(options["cell"], str):
+            options["cell"] = serialize_cell(options["cell"])
+        return {**super().get_config(), **options, "max_tokens": self.max_tokens}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        """Makes the model from what `get_config` returned."""
+        config = dict(config)
+        for name in ("tokenizer", "source_tokenizer", "target_tokenizer", "cell"):
+            if isinstance(config.get(name), dict):
+                config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
 
     def get_compile_config(self) -> dict:
         """Returns what `compile` was given, and whether the optimizer has state to be loaded."""

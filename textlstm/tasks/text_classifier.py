@@ -12,7 +12,6 @@ from textlstm.layers import (
     TokenEmbedding,
     WordDropout,
     make_pooling,
-    serialize_cell,
 )
 from textlstm.tasks.cells import check_cell, describe_cells, make_cell
 from textlstm.tasks.labels import check_names
@@ -223,26 +222,12 @@ class TextClassifier(StringClassifier):
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor; the tokenizer's model is part of it."""
-        options = dict(self._options)
-        if not isinstance(options["cell"], str):
-            options["cell"] = serialize_cell(options["cell"])
         return {
-            **super().get_config(),
+            **self._config_of_options(),
             "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
             "labels": list(self.labels),
             "multi_label": self.multi_label,
-            **options,
-            "max_tokens": self.max_tokens,
         }
-
-    @classmethod
-    def from_config(cls, config: dict):
-        """Makes the model from what `get_config` returned."""
-        config = dict(config)
-        for name in ("tokenizer", "cell"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
 
     def make_serving(self):
         """Makes the module with the signatures of an export; needs the TensorFlow backend."""

@@ -14,7 +14,6 @@ from textlstm.data.encoded_pairs import check_same_count
 from textlstm.decoding import BeamSearch, Search
 from textlstm.errors import InputError
 from textlstm.layers import RNN, AttentionDecoder, TiedHead, TokenEmbedding, WordDropout
-from textlstm.layers.rnn import serialize_cell
 from textlstm.tasks.adam import Adam
 from textlstm.tasks.cells import check_cell, describe_cells, make_cell
 from textlstm.tasks.losses import Perplexity, SmoothedSparseCategoricalCrossentropy
@@ -701,27 +700,13 @@ class Translator(Task):
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor; the tokenizers' models are part of it."""
-        options = dict(self._options)
-        if not isinstance(options["cell"], str):
-            options["cell"] = serialize_cell(options["cell"])
         shared = self.target_tokenizer is self.source_tokenizer
         target = None if shared else keras.saving.serialize_keras_object(self.target_tokenizer)
         return {
-            **super().get_config(),
+            **self._config_of_options(),
             "source_tokenizer": keras.saving.serialize_keras_object(self.source_tokenizer),
             "target_tokenizer": target,
-            **options,
-            "max_tokens": self.max_tokens,
         }
-
-    @classmethod
-    def from_config(cls, config: dict):
-        """Makes the model from what `get_config` returned."""
-        config = dict(config)
-        for name in ("source_tokenizer", "target_tokenizer", "cell"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
 
     def make_serving(self):
         """Makes the module with the signatures of an export; needs the TensorFlow backend."""
