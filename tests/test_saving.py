@@ -52,16 +52,20 @@ def texts(reviews):
     return [text.encode() for text in reviews[0][:60]] + HARD_TEXTS + [b"long " * 20_000]
 
 
-def test_answers_where_nothing_but_tensorflow_is(trained, exported, texts, tmp_path):
+def ask_plain_tensorflow(version, texts, cwd) -> dict:
     process = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(PLAIN_TENSORFLOW), str(exported)],
+        [sys.executable, "-c", textwrap.dedent(PLAIN_TENSORFLOW), str(version)],
         input=json.dumps([list(text) for text in texts]),
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=cwd,
     )
     assert process.returncode == 0, process.stderr
-    answer = json.loads(process.stdout)
+    return json.loads(process.stdout)
+
+
+def test_answers_where_nothing_but_tensorflow_is(trained, exported, texts, tmp_path):
+    answer = ask_plain_tensorflow(exported, texts, tmp_path)
     expected = trained.predict(texts, verbose=0)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
     np.testing.assert_allclose(answer["score"], expected.max(axis=1), atol=1e-5)
@@ -79,6 +83,31 @@ def test_answers_in_c(trained, exported, texts, tmp_path):
     expected = trained.predict(lines, verbose=0)
     np.testing.assert_allclose([row[2] for row in answers], expected, atol=1e-5)
     assert [row[0] for row in answers] == trained.classify(lines)
+
+
+def size_of(folder) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_compact_folder_is_smaller_and_its_twin_answers_alike_everywhere(
+    trained, exported, texts, tmp_path
+):
+    before = trained.get_weights()
+    compact = textlstm.export(trained, tmp_path / "compact", compact=True)
+    large = [v for v in trained.variables if v.value.shape.num_elements() >= 1024]
+    saved = size_of(exported / "variables") - size_of(compact / "variables")
+    assert saved > 0.5 * sum(4 * v.value.shape.num_elements() for v in large) > 0
+    assert size_of(compact / "assets.extra") < size_of(exported / "assets.extra")
+    lines = [text for text in texts if b"\n" not in text]
+    answer = ask_plain_tensorflow(compact, lines, tmp_path)["probabilities"]
+    _, in_c = run_classify(build_program(tmp_path), compact, lines)
+    twin = textlstm.load(compact).predict(lines, verbose=0)
+    np.testing.assert_allclose(answer, twin, atol=1e-5)
+    np.testing.assert_allclose([row[2] for row in in_c], twin, atol=1e-5)
+    rounded = trained.predict(lines, verbose=0)
+    assert 0 < np.abs(twin - rounded).max() < 0.02  # bfloat16 keeps two to three digits
+    for weight, same in zip(before, trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
 
 
 def test_signatures_are_those_of_the_design(exported):

@@ -5,7 +5,15 @@ The names below are the front door; the rooms (`textlstm.cells`, `textlstm.layer
 """
 
 from textlstm.cells import GRUCell, LSTMCell, SimpleRNNCell
-from textlstm.data import EncodedCorpus, open_pairs, open_source, split_examples, split_pairs
+from textlstm.data import (
+    EncodedCorpus,
+    open_pairs,
+    open_source,
+    open_texts,
+    split_examples,
+    split_pairs,
+    split_texts,
+)
 from textlstm.errors import InputError
 from textlstm.layers import GRU, LSTM, RNN, SimpleRNN, TokenEmbedding
 from textlstm.saving import export, load
@@ -31,7 +39,9 @@ __all__ = [
     "load",
     "open_pairs",
     "open_source",
+    "open_texts",
     "split_examples",
     "split_pairs",
+    "split_texts",
     "train_ngram_baseline",
 ]

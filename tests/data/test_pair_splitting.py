@@ -54,12 +54,14 @@ def test_own_parts_are_used_whole_and_leaks_can_be_removed():
     kept = split_pairs(source, test_part="test_2016")
     assert kept.counts == {"train": 7, "validation": 1, "test": 1}
     assert kept.notes == [
-        "2 pairs of train have a source that also stands in a held-out part (kept, as the data "
-        "brings its own parts)"
+        "kept 2 pairs of train with a source that also stands in a held-out part, as the data "
+        "brings its own parts"
     ]
     removed = split_pairs(source, test_part="test_2016", remove_leaks=True)
     assert removed.counts["train"] == 5
-    assert removed.notes == ["left out 2 pairs whose source also stands in a held-out part"]
+    assert removed.notes == [
+        "left out 2 pairs of train with a source that also stands in a held-out part"
+    ]
 
 
 def test_more_data_is_for_training_and_brings_nothing_that_is_held_out():
@@ -72,7 +74,7 @@ def test_more_data_is_for_training_and_brings_nothing_that_is_held_out():
     assert sides(split, "train")[-1] == ("new", "neu")
     assert sides(split, "test") == sides(alone, "test")
     assert split.notes == [
-        f"left out {len(held)} pairs of captions whose source stands in a held-out part"
+        f"left out {len(held)} pairs of captions with a source that also stands in a held-out part"
     ]
 
 

@@ -13,6 +13,9 @@ from textlstm.data.sample import SampleSource, sample_reviews, written_reviews
 from textlstm.data.sources import open_source
 from textlstm.data.splitting import Split, part_of, split_examples
 from textlstm.data.stream_batches import StreamBatches, TextBatches
+from textlstm.data.text_sources import PythonTopics, open_texts
+from textlstm.data.text_splitting import EndSplit, TextSplit, split_texts
+from textlstm.data.texts import Text, TextSource
 from textlstm.data.word_vectors import (
     VectorCoverage,
     WordVectors,
@@ -24,27 +27,34 @@ __all__ = [
     "BucketedBatches",
     "EncodedCorpus",
     "EncodedPairs",
+    "EndSplit",
     "Example",
     "Pair",
     "PairBatches",
     "PairSource",
     "PairSplit",
     "PhraseBookSource",
+    "PythonTopics",
     "SampleSource",
     "Source",
     "Split",
     "StreamBatches",
+    "Text",
     "TextBatches",
+    "TextSource",
+    "TextSplit",
     "VectorCoverage",
     "WordVectors",
     "initialize_embedding",
     "load_word_vectors",
     "open_pairs",
     "open_source",
+    "open_texts",
     "own_vectors",
     "part_of",
     "sample_reviews",
     "split_examples",
     "split_pairs",
+    "split_texts",
     "written_reviews",
 ]

@@ -1,9 +1,9 @@
 """What every reader of labelled text gives: examples, one at a time, from a source with parts."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from textlstm.data.parted_source import PartedSource
 from textlstm.errors import InputError
 
 # A set may call its parts by any of these names; a source always calls them by the key.
@@ -46,50 +46,37 @@ class Example:
             return ()
         return self.label if isinstance(self.label, tuple) else (self.label,)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether its text holds nothing but white space."""
+        return not self.text.strip()
 
-class Source(ABC):
-    """A set of examples in one or more parts, read anew, one example at a time, on every pass.
 
-    Args:
-        name: a short name, fit for a folder ("sample", "reviews", "imdb").
-        description: one line for people.
-        parts: the parts the data brings: ("train", "test"), perhaps with "validation" and parts of
-            other names, or ("all",) where it is not divided. The first is the one to train on.
-        notes: remarks known before anything is read.
+class Source(PartedSource):
+    """A source of labelled texts; see `PartedSource` for its arguments.
 
     Attributes:
         label_names: other names for some labels, by the names they have in the data; two that get
             the same name become one. At first none.
 
-    A reader overrides `_read`. What holds for all sources is done here: texts that are empty are
-    left out, counted and noted; a part without a text, a training part with a single class, and
-    rows with one label beside rows with a list of labels, are errors.
+    Texts that are empty are left out. A training part with a single class, and rows with one label
+    beside rows with a list of labels, are errors.
     """
+
+    empty_row = "row", "rows", "with an empty text"
+    needed = "text; give rows with a text and a label"
 
     def __init__(
         self, name: str, description: str, parts: tuple[str, ...], notes: tuple[str, ...] = ()
     ):
-        self.name = name
-        self.description = description
-        self.parts = parts
+        super().__init__(name, description, parts, notes)
         self.label_names: dict[str, str] = {}
-        self._first_notes = notes
-        self._empty: dict[str, list[str]] = {}
         self._first_label: tuple[bool, str] | None = None  # whether it was a list, and where
 
     @property
     def multi_label(self) -> bool | None:
         """Whether a text may have several labels; `None` before a row with a label was read."""
         return None if self._first_label is None else self._first_label[0]
-
-    @abstractmethod
-    def _read(self, part: str) -> Iterator[Example]:
-        """Yields every example of `part`, also those whose text is empty."""
-
-    @property
-    def notes(self) -> list[str]:
-        """One-line remarks to be printed: what was left out, and why, as far as it was read."""
-        return [*self._first_notes, *(_empty_note(rows) for rows in self._empty.values() if rows)]
 
     def examples(self, part: str) -> Iterator[Example]:
         """Reads one part.
@@ -106,34 +93,17 @@ class Source(ABC):
                 of one class only or has not all of the labels that `label_names` gives other names.
                 The last three are known at the end of the pass.
         """
-        if part not in self.parts:
-            raise InputError(
-                f"{self.name}: there is no part {part!r}; the parts are {', '.join(self.parts)}"
-            )
-        return self._checked(part)
+        return self.rows(part)
 
-    def _checked(self, part: str) -> Iterator[Example]:
-        empty: list[str] = []
+    def _filled_rows(self, part: str) -> Iterator[Example]:
         labels: set[str] = set()  # as they stand in the data
-        count = 0
-        try:
-            for example in self._read(part):
-                if not example.text.strip():
-                    empty.append(example.where)
-                    continue
-                count += 1
-                if example.label is not None:
-                    self._check_kind_of_label(example)
-                    labels.update(example.labels)
-                yield self._renamed(example)
-        finally:
-            # A pass that stopped early must not make a fuller one forget what it left out.
-            if len(empty) >= len(self._empty.get(part, ())):
-                self._empty[part] = empty
-        place = self.name if self.parts == ("all",) else f"{self.name}, part {part!r}"
-        if not count:
-            raise InputError(f"{place}: holds no text; give rows with a text and a label")
+        for example in super()._filled_rows(part):
+            if example.label is not None:
+                self._check_kind_of_label(example)
+                labels.update(example.labels)
+            yield self._renamed(example)
         if part == self.parts[0]:
+            place = self._place(part)
             if unknown := sorted(set(self.label_names) - labels):
                 raise InputError(
                     f"{place}: no row has the label {unknown[0]!r} that is to get another name; "
@@ -176,9 +146,3 @@ def check_classes(labels: set[str], place: str, multi_label: bool = False) -> No
         raise InputError(
             f"{place}: {rows} {next(iter(labels))!r}; a classifier needs at least two classes"
         )
-
-
-def _empty_note(rows: list[str]) -> str:
-    shown = ", ".join(rows[:3]) + (f" and {len(rows) - 3:,} more" if len(rows) > 3 else "")
-    noun = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
-    return f"left out {noun} with an empty text: {shown}"

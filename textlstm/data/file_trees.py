@@ -53,6 +53,10 @@ class FileTree(ABC):
         """Yields path and open stream of every file that lies directly in one of `folders`."""
         return self._files(lambda path: path[:-1] in folders)
 
+    def chosen(self, paths: Container[Parts]) -> Iterator[tuple[Parts, BinaryIO]]:
+        """Yields path and open stream of every file whose path is one of `paths`."""
+        return self._files(lambda path: path in paths)
+
     def file(self, wanted: Parts) -> Iterator[BinaryIO]:
         """Yields the open stream of one file, closed when the iterator goes on."""
         for _, stream in self._files(lambda path: path == wanted):

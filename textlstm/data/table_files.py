@@ -19,7 +19,7 @@ the user names ("comedy|drama"; an empty field means no label), in `.jsonl` the 
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,11 +100,11 @@ class TableFile:
             InputError: for a row that cannot be read, with its file and line.
         """
         if self._is_json:
-            for where, row, keys in self._objects(columns):
+            for where, row, keys in self._objects(columns, choose_columns):
                 text, label = _json_text(row, keys[0], where), _json_label(row, keys[1], where)
                 yield Example(text, label, where)
         else:
-            for where, text, label in self._rows(columns):
+            for where, text, label in self._rows(columns, choose_columns):
                 yield _example(where, text, label, columns.label_separator)
 
     def pairs(self, columns: Columns) -> Iterator[tuple[str, str, str]]:
@@ -116,10 +116,24 @@ class TableFile:
         Raises:
             InputError: for a row that cannot be read, with its file and line.
         """
+        yield from self._texts(columns, choose_columns)
+
+    def texts(self, columns: Columns) -> Iterator[tuple[str, str]]:
+        """Yields the place of each row, and its text, which may be empty.
+
+        Args:
+            columns: where the text stands; there need be no label.
+
+        Raises:
+            InputError: for a row that cannot be read, with its file and line.
+        """
+        yield from self._texts(columns, choose_text_column)
+
+    def _texts(self, columns: Columns, choose: "_Chooser") -> Iterator[tuple[str, ...]]:
         if not self._is_json:
-            yield from self._rows(columns)
+            yield from self._rows(columns, choose)
             return
-        for where, row, keys in self._objects(columns):
+        for where, row, keys in self._objects(columns, choose):
             yield where, *(_json_text(row, key, where) for key in keys)
 
     @property
@@ -132,8 +146,8 @@ class TableFile:
             with closing(lines(stream, self.encoding, self.name)) as text_lines:
                 yield from text_lines
 
-    def _rows(self, columns: Columns) -> Iterator[tuple[str, str, str]]:
-        """Yields place, text field and label field of each row."""
+    def _rows(self, columns: Columns, choose: "_Chooser") -> Iterator[tuple[str, ...]]:
+        """Yields place and chosen fields of each row."""
         is_csv = self.name.lower().removesuffix(".gz").endswith(".csv")
         with closing(self._lines()) as text_lines:
             rows = (_csv_rows if is_csv else _tsv_rows)(text_lines, self.name)
@@ -149,10 +163,10 @@ class TableFile:
                     f"{_count(len(fields), 'column')}: {_shown(fields)}; give positions, such as "
                     "--text-column 0 --label-column 1, or leave out --no-header"
                 )
-            at_text, at_label = choose_columns(fields, columns, where)
+            chosen = choose(fields, columns, where, True)
             width = len(fields)
             if by_position and not columns.header:
-                yield where, fields[at_text], fields[at_label]
+                yield where, *(fields[at] for at in chosen)
             for number, fields in rows:
                 where = f"{self.name}:{number}"
                 if len(fields) != width:
@@ -161,14 +175,16 @@ class TableFile:
                         f"{width}; mend the row (a text that holds the separator or a line end "
                         "must be quoted in .csv and cannot stand in .tsv)"
                     )
-                yield where, fields[at_text], fields[at_label]
+                yield where, *(fields[at] for at in chosen)
 
-    def _objects(self, columns: Columns) -> Iterator[tuple[str, dict, tuple[str, str]]]:
-        """Yields place, object, and the keys of text and label, of each line."""
+    def _objects(
+        self, columns: Columns, choose: "_Chooser"
+    ) -> Iterator[tuple[str, dict, tuple[str, ...]]]:
+        """Yields place, object, and chosen keys, of each line."""
         columns.refuse_table_flags(
             f"{self.name}: JSON lines", ' and give lists: {"text": "...", "label": ["...", "..."]}'
         )
-        keys: tuple[str, str] | None = None
+        keys: tuple[str, ...] | None = None
         with closing(self._lines()) as text_lines:
             for number, line in enumerate(text_lines, start=1):
                 if not line.strip():
@@ -177,8 +193,7 @@ class TableFile:
                 row = _json_object(line, where)
                 if keys is None:
                     names = list(row)
-                    at_text, at_label = choose_columns(names, columns, where, positions=False)
-                    keys = names[at_text], names[at_label]
+                    keys = tuple(names[at] for at in choose(names, columns, where, False))
                 yield where, row, keys
 
 
@@ -208,14 +223,17 @@ def choose_columns(
         InputError: if a column is not there, is there twice, or both are the same.
     """
     if positions and (_is_position(columns.text) or _is_position(columns.label)):
+        for column in (columns.text, columns.label):
+            if not _is_position(column):
+                raise InputError(
+                    f"{where}: one column is given as a position, the other is {column!r}; give "
+                    "both as positions counted from 0 (--text-column 0 --label-column 1) or both "
+                    "as names"
+                )
         at_text = _position(columns.text, "--text-column", found, where)
         at_label = _position(columns.label, "--label-column", found, where)
     else:
-        advice = (
-            ", or, if the file has no header, give positions: --text-column 0 --label-column 1"
-            if positions
-            else ""
-        )
+        advice = _advice(positions, "--text-column 0 --label-column 1")
         at_text = _named(columns.text, TEXT_COLUMNS, "--text-column", found, where, advice)
         at_label = _named(columns.label, LABEL_COLUMNS, "--label-column", found, where, advice)
     if at_text == at_label:
@@ -223,16 +241,29 @@ def choose_columns(
     return at_text, at_label
 
 
+def choose_text_column(
+    found: Sequence[str], columns: Columns, where: str, positions: bool = True
+) -> tuple[int]:
+    """Finds the text column alone; as `choose_columns`."""
+    if positions and _is_position(columns.text):
+        return (_position(columns.text, "--text-column", found, where),)
+    advice = _advice(positions, "--text-column 0")
+    return (_named(columns.text, TEXT_COLUMNS, "--text-column", found, where, advice),)
+
+
+# What chooses columns: (fields of the first row, columns, "file:row", positions) -> positions
+_Chooser = Callable[[Sequence[str], Columns, str, bool], tuple[int, ...]]
+
+
+def _advice(positions: bool, flags: str) -> str:
+    return f", or, if the file has no header, give positions: {flags}" if positions else ""
+
+
 def _is_position(column: str | None) -> bool:
     return column is not None and column.isascii() and column.isdigit()
 
 
-def _position(column: str | None, flag: str, found: Sequence[str], where: str) -> int:
-    if not _is_position(column):
-        raise InputError(
-            f"{where}: {flag} is {column!r}, but the other column is a position; give both as "
-            "positions counted from 0 or both as names"
-        )
+def _position(column: str, flag: str, found: Sequence[str], where: str) -> int:
     if int(column) >= len(found):
         raise InputError(
             f"{where}: {flag} is {column}, but there {_are(len(found), 'column')}: {_shown(found)};"

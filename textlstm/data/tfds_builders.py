@@ -29,6 +29,7 @@ from textlstm.errors import InputError
 
 _PATTERN = re.compile(r"tfds:(?P<name>\w+)(?:/(?P<config>[^/:]+))?(?::(?P<version>[\d.*]+))?")
 _SECONDS_TO_ANSWER = 2.5
+UNLABELLED_SPLITS = ("unsupervised", "unlabeled", "unlabelled")
 
 
 def open_builder(data: str, check_info: Callable[[Any], object]) -> Any:

@@ -9,6 +9,7 @@ from textlstm.data.examples import PART_NAMES, Example, Source, standard_part
 from textlstm.data.reading import decode
 from textlstm.data.table_files import Columns, choose_columns
 from textlstm.data.tfds_builders import (
+    UNLABELLED_SPLITS,
     flat_features,
     is_text,
     open_builder,
@@ -18,7 +19,6 @@ from textlstm.data.tfds_builders import (
 )
 from textlstm.errors import InputError
 
-_UNLABELLED_SPLITS = ("unsupervised", "unlabeled", "unlabelled")
 _NO_LABEL = -1  # what TFDS writes as the label of a row that has none
 
 
@@ -57,7 +57,7 @@ class TfdsSource(Source):
         for split, about in self._builder.info.splits.items():
             count = about.num_examples
             left_out = f"left out the {count:,} row{'s' * (count != 1)} of the split {split!r}"
-            if split.lower() in _UNLABELLED_SPLITS or self._has_no_labels(split):
+            if split.lower() in UNLABELLED_SPLITS or self._has_no_labels(split):
                 notes.append(f"{left_out}: they have no labels")
             elif (part := standard_part(split)) is None:
                 others.append(split)

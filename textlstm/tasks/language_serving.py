@@ -10,7 +10,6 @@ from textlstm.tasks.serving import (
     add_tokenizer_signatures,
     cut_rows,
     map_rows_by_length,
-    signature,
 )
 
 # What `serving_default` goes on with.
@@ -135,8 +134,9 @@ def language_serving(model) -> Serving:
         return {"logits": tf.cast(logits, tf.float32), **states}
 
     anything = {"shape": None}
-    serving.functions["serving_default"] = signature(go_on, prompt=tf.string)
-    serving.functions["generate"] = signature(
+    serving.add("serving_default", go_on, prompt=tf.string)
+    serving.add(
+        "generate",
         generate,
         prompt=tf.string,
         max_tokens=tf.TensorSpec([], tf.int32),
@@ -145,9 +145,10 @@ def language_serving(model) -> Serving:
         top_p=tf.TensorSpec(dtype=tf.float32, **anything),
         seed=tf.TensorSpec(dtype=tf.int32, **anything),
     )
-    serving.functions["score"] = signature(score, text=tf.string)
-    serving.functions["start"] = signature(start, prompt=tf.string)
-    serving.functions["step"] = signature(
+    serving.add("score", score, text=tf.string)
+    serving.add("start", start, prompt=tf.string)
+    serving.add(
+        "step",
         _with_arguments(step, ["token", *names]),
         token=tf.int32,
         **{name: tf.TensorSpec([None, *shape]) for name, shape in zip(names, shapes)},

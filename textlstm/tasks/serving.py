@@ -3,7 +3,12 @@
 This file imports tensorflow; a task reaches it only when it is exported.
 """
 
+from contextlib import nullcontext
+
+import keras
 import tensorflow as tf
+
+from textlstm.tasks.packed_weights import PackedWeight, is_packed
 
 # Rows of at most this many tokens are computed together, however short they are.
 _SHORT_ROW = 32
@@ -25,10 +30,53 @@ class Serving(tf.Module):
     def __init__(self, model, **graphs):
         super().__init__(name="serving")
         # The optimizer's variables are not among them: an export does not train.
-        self.model_variables = [variable.value for variable in model.variables]
+        self.weights = [variable.value for variable in model.variables]
         for name, graph in graphs.items():
             setattr(self, name, graph)
         self.functions = {}
+        self._weights_as_read = nullcontext
+
+    def add(self, name: str, function, **kinds) -> None:
+        """Adds a signature: a function that takes vectors of any length, or other tensors.
+
+        Args:
+            name: of the signature.
+            function: from tensors, in the order of `kinds`, to a dict of tensors.
+            **kinds: for each argument the type of its vector, or a `tf.TensorSpec`. The tensors are
+                named as the arguments are.
+        """
+
+        def compute(*arguments):
+            with self._weights_as_read():
+                return function(*arguments)
+
+        self.functions[name] = tf.function(
+            compute,
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec(
+                    getattr(kind, "shape", [None]), getattr(kind, "dtype", kind), name=argument
+                )
+                for argument, kind in kinds.items()
+            ],
+        )
+
+    def pack(self, model) -> None:
+        """Lets the larger weights be stored compressed, and be unpacked when they are loaded.
+
+        Args:
+            model: the task, whose weights are rounded to bfloat16 already (`round_weights`).
+        """
+        packed = {v.path: PackedWeight(v.value, v.path) for v in model.variables if is_packed(v)}
+        self.weights = [packed.get(v.path, v.value) for v in model.variables]
+        self.stored_weights = [weight.stored for weight in packed.values()]
+
+        def weights_as_read():
+            return keras.StatelessScope(
+                [(v, packed[v.path].read()) for v in model.variables if v.path in packed]
+            )
+
+        self._weights_as_read = weights_as_read
 
 
 def classifier_serving(model) -> Serving:
@@ -60,7 +108,7 @@ def classifier_serving(model) -> Serving:
             "classes": tf.tile(names[None], [tf.shape(text)[0], 1]),
         }
 
-    serving.functions["serving_default"] = signature(classify, text=tf.string)
+    serving.add("serving_default", classify, text=tf.string)
     add_tokenizer_signatures(serving, tokenizer, tokenizer)
     return serving
 
@@ -81,10 +129,8 @@ def add_tokenizer_signatures(serving: Serving, encoding, decoding) -> None:
     def decode(ids, lengths):
         return {"text": decoding.decode(ids, lengths)}
 
-    serving.functions["encode"] = signature(encode, text=tf.string)
-    serving.functions["decode"] = signature(
-        decode, ids=tf.TensorSpec([None, None], tf.int32), lengths=tf.int32
-    )
+    serving.add("encode", encode, text=tf.string)
+    serving.add("decode", decode, ids=tf.TensorSpec([None, None], tf.int32), lengths=tf.int32)
 
 
 def cut_rows(ids, lengths, max_tokens: int, end_id: int):
@@ -145,18 +191,3 @@ def map_rows_by_length(compute, ids, lengths, empty, group_tokens=_GROUP_TOKENS)
     )
     back = tf.math.invert_permutation(order)
     return [tf.gather(output, back) for output in outputs]
-
-
-def signature(function, **kinds):
-    """Traces `function` for vectors of any length, or, where so given, for `tf.TensorSpec`s.
-
-    The tensors are named as the arguments are.
-    """
-    return tf.function(
-        function,
-        autograph=False,
-        input_signature=[
-            tf.TensorSpec(getattr(kind, "shape", [None]), getattr(kind, "dtype", kind), name=name)
-            for name, kind in kinds.items()
-        ],
-    )

@@ -10,7 +10,6 @@ from textlstm.tasks.serving import (
     add_tokenizer_signatures,
     cut_rows,
     map_rows_by_length,
-    signature,
 )
 
 # Rows times tokens times beams that are searched together: bounds the memory of a large batch.
@@ -72,8 +71,9 @@ def translation_serving(model) -> Serving:
             )
         return {"translations": texts, "scores": scores}
 
-    serving.functions["serving_default"] = signature(translate_best, text=tf.string)
-    serving.functions["translate"] = signature(
+    serving.add("serving_default", translate_best, text=tf.string)
+    serving.add(
+        "translate",
         translate,
         text=tf.string,
         beam_size=tf.TensorSpec([], tf.int32),

@@ -1,0 +1,109 @@
+"""From what a user writes after `--data` to a source of running text."""
+
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from textlstm.data.file_trees import ARCHIVE_ENDINGS, SingleFile, short_name
+from textlstm.data.reading import check_encoding
+from textlstm.data.table_files import TABLE_ENDINGS, Columns, TableFile, has_ending
+from textlstm.data.text_files import TEXT_ENDINGS, UNITS, TextTable, text_files, text_tree
+from textlstm.data.texts import Text, TextSource
+from textlstm.data.tfds_texts import open_tfds_texts
+from textlstm.errors import InputError
+
+_ALL_ENDINGS = (*TABLE_ENDINGS, *ARCHIVE_ENDINGS, *TEXT_ENDINGS)
+
+
+class PythonTopics(TextSource):
+    """The help topics that every Python carries: the reference of the language, in English prose.
+
+    They are what its `help("LAMBDAS")` shows, and are read where Python is installed. Each version
+    of Python has others.
+    """
+
+    def __init__(self):
+        version = platform.python_version()
+        super().__init__("sample", f"the help topics of Python {version}", ("all",))
+
+    def _read(self, part: str) -> Iterator[Text]:
+        from pydoc_data.topics import topics
+
+        for name in sorted(topics):
+            yield Text(topics[name].strip() + "\n", f"help topic {name}")
+
+
+def open_texts(
+    data: str | Path | Sequence[str | Path],
+    *,
+    text_column: str | None = None,
+    header: bool | None = None,
+    unit: str = "file",
+    files: Sequence[str] = (),
+    encoding: str = "utf-8",
+) -> TextSource:
+    """Opens running text, to train a language model on.
+
+    Args:
+        data: "sample" (the help topics that every Python carries); "tfds:NAME/CONFIG", a set of
+            TensorFlow Datasets; or the path of a text file, of a table (`.csv`, `.tsv`, `.jsonl`,
+            each also `.gz`; each row a text), of a folder or archive of text files, or of a folder
+            of archives. A list may hold several text files. Files whose paths say so are of a part:
+            `train/a.txt`, `valid.txt`, `wiki.test.tokens`.
+        text_column: name of the column or feature, or the position of a column, counted from 0.
+            Default: the first there is of text, review, sentence, content, text_a.
+        header: for `.csv` and `.tsv`: whether the first row names the columns. Default: it does,
+            unless the column is given by position.
+        unit: what of a text file is a text: the whole "file" (default), each "paragraph" (parted by
+            blank lines) or each "line".
+        files: patterns of the paths of the files to take of a folder or archive, such as
+            "*/pos/*". Default: all that end as text files do.
+        encoding: of the files. Default: "utf-8"; a byte order mark is taken off.
+
+    Raises:
+        InputError: if there is no such file, or nothing in it that can be read.
+
+    Example:
+        >>> source = open_texts("poems.txt", unit="paragraph")
+        >>> next(source.texts("all")).where
+        'poems.txt:1'
+    """
+    check_encoding(encoding)
+    if unit not in UNITS:
+        raise InputError(f"a text is a {', '.join(UNITS)}; got {unit!r}")
+    if not isinstance(data, str | Path):
+        if len(data) != 1:
+            return _open_several(data, unit, encoding)
+        (data,) = data
+    if str(data) == "sample":
+        return PythonTopics()
+    if str(data).startswith("tfds:"):
+        return open_tfds_texts(str(data), text_column, encoding)
+    path = Path(data).expanduser()
+    if not path.exists():
+        raise InputError(
+            f"data {str(data)!r}: there is no such file or folder; what is taken: sample, "
+            "tfds:NAME/CONFIG, or the path of a text file, a table "
+            f"({', '.join(TABLE_ENDINGS)}), a folder or an archive"
+        )
+    name = short_name(path, _ALL_ENDINGS)
+    if path.is_dir() or has_ending(path.name, ARCHIVE_ENDINGS):
+        return text_tree(path, name, files, unit, encoding)
+    if has_ending(path.name, TABLE_ENDINGS):
+        table = TableFile(SingleFile(path), (), encoding)
+        return TextTable(name, table, Columns(text_column, header=header))
+    return text_files([path], name, unit, encoding)
+
+
+def _open_several(data: Sequence[str | Path], unit: str, encoding: str) -> TextSource:
+    if not data:
+        raise InputError("data is an empty list; give at least one path or name")
+    paths = [Path(one).expanduser() for one in data]
+    for number, path in enumerate(paths):
+        if not path.is_file() or has_ending(path.name, (*TABLE_ENDINGS, *ARCHIVE_ENDINGS)):
+            raise InputError(
+                f"data {str(data[number])!r}: is no text file; several are to be text files"
+            )
+        if path.resolve() in [other.resolve() for other in paths[:number]]:
+            raise InputError(f"data {str(data[number])!r}: is given twice; give it once")
+    return text_files(paths, short_name(paths[0], _ALL_ENDINGS), unit, encoding)
