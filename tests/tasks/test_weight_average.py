@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from textlstm import InputError
-from textlstm.tasks import WeightAverage
+from textlstm.tasks import TriggeredAverage, WeightAverage
 
 
 def make_model():
@@ -111,3 +111,41 @@ def test_early_stopping_goes_back_to_the_best_average():
 def test_a_decay_out_of_range_is_named(decay):
     with pytest.raises(InputError, match=r"average_weights is a decay, in \(0, 1\)"):
         WeightAverage(decay)
+
+
+def test_the_triggered_average_is_the_mean_since_the_loss_ceased_to_fall():
+    callback = TriggeredAverage(patience=2)
+    callback.set_model(make_model())
+    callback.on_train_begin()
+    model, weight = callback.model, 10.0
+    # 3 is above the lowest loss of those two and more epochs before, 2; 4 was only above the last.
+    for epoch, loss in enumerate([2.0, 4.0, 1.9, 3.0, 0.5]):
+        callback.on_epoch_begin(epoch)
+        for step in range(3):
+            weight += 1
+            model.set_weights([np.array([[weight]])])
+            callback.on_train_batch_end(step, {"loss": 0.0})
+        callback.on_test_begin()
+        callback.on_epoch_end(epoch, {"val_loss": loss})
+        assert callback.is_started == (epoch >= 3)
+        if epoch < 4:
+            assert model.get_weights()[0] == [[weight]]
+    np.testing.assert_allclose(model.get_weights()[0], [[np.mean([23, 24, 25])]], rtol=1e-6)
+    counts = callback.get_counts()
+    assert counts == {
+        "steps": 3, "model_is_average": True, "losses": [2.0, 4.0, 1.9, 3.0], "is_started": True
+    }  # fmt: skip
+    resumed = TriggeredAverage(patience=2)
+    resumed.set_model(model)
+    resumed.set_state(callback.get_state(), **counts)
+    resumed.on_epoch_begin(5)
+    assert model.get_weights()[0] == [[25.0]]
+    model.set_weights([np.array([[26.0]])])
+    resumed.on_train_batch_end(0, {"loss": 0.0})
+    resumed.on_test_begin()
+    np.testing.assert_allclose(model.get_weights()[0], [[np.mean([23, 24, 25, 26])]], rtol=1e-6)
+
+
+def test_a_trigger_without_patience_is_named():
+    with pytest.raises(InputError, match="must be 1 or more; got 0"):
+        TriggeredAverage(patience=0)

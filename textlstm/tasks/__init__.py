@@ -13,7 +13,7 @@ from textlstm.tasks.schedules import cosine_schedule
 from textlstm.tasks.text_classifier import TextClassifier
 from textlstm.tasks.translation_score import TranslationScore, score_translations
 from textlstm.tasks.translator import Alignment, Translation, Translator
-from textlstm.tasks.weight_average import WeightAverage
+from textlstm.tasks.weight_average import TriggeredAverage, WeightAverage
 
 __all__ = [
     "Adam",
@@ -27,6 +27,7 @@ __all__ = [
     "Translation",
     "TranslationScore",
     "Translator",
+    "TriggeredAverage",
     "WeightAverage",
     "cosine_schedule",
     "score_translations",

@@ -26,6 +26,7 @@ from textlstm.tasks.cells import CELLS, check_cell, describe_cells
 from textlstm.tasks.losses import MeanSurprise, Perplexity, smoothed_surprise
 from textlstm.tasks.task import Task
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
+from textlstm.tasks.weight_average import WeightAverage
 from textlstm.tokenizers import SentencePieceTokenizer
 
 # Of vocabularies above this size not all logits of a batch are held at once.
@@ -339,7 +340,7 @@ class LanguageModel(Task):
         validation_split: float = 0.1,
         validation_data=None,
         early_stopping: int | None = 2,
-        average_weights: float | None = None,
+        average_weights: float | WeightAverage | None = None,
         checkpoint: str | Path | None = None,
         checkpoint_minutes: float = 10.0,
         shuffle: bool = True,
@@ -372,7 +373,7 @@ class LanguageModel(Task):
                 and go back to the best weights; default 2, `None` for never. Without validation
                 data it has no effect; an `EarlyStopping` among the callbacks takes its place.
             average_weights: decay, such as 0.999, of a moving average of the weights, which the
-                model is validated with and holds at the end (`WeightAverage`); default none.
+                model is validated with and holds at the end; or a `WeightAverage`; default none.
             checkpoint: a folder in which the state of the training is kept. If it holds one
                 already, the training goes on from there; call with the same data and arguments.
                 Default: none is kept.

@@ -62,7 +62,7 @@ class Task(keras.Model):
         epochs: int,
         validation_data=None,
         early_stopping: int | None = None,
-        average_weights: float | None = None,
+        average_weights: float | WeightAverage | None = None,
         checkpoint: str | Path | None = None,
         checkpoint_minutes: float = 10.0,
         callbacks=None,
@@ -77,14 +77,16 @@ class Task(keras.Model):
             early_stopping: number of epochs without a better validation loss after which to stop
                 and go back to the best weights; `None` for never, and where there is an
                 `EarlyStopping` among the callbacks.
-            average_weights: decay of a `WeightAverage`; default none.
+            average_weights: a `WeightAverage`, or its decay; default none.
             checkpoint: folder of a `TrainingState`; default none is kept.
             checkpoint_minutes: of the `TrainingState`.
             callbacks: Keras callbacks.
             **kwargs: the other arguments of `keras.Model.fit`.
         """
         # The average comes first: whatever else looks at the weights is to see it.
-        average = None if average_weights is None else WeightAverage(average_weights)
+        average = average_weights
+        if average is not None and not isinstance(average, WeightAverage):
+            average = WeightAverage(average)
         stopping = None
         callbacks = [*([average] if average else []), *(callbacks or [])]
         if validation_data is not None:

@@ -155,10 +155,7 @@ class TrainingState(keras.callbacks.Callback):
         }
         if self._average is not None:
             arrays["average"] = self._average.get_state()
-            state["average"] = {
-                "steps": self._average.steps,
-                "model_is_average": self._average.model_is_average,
-            }
+            state["average"] = self._average.get_counts()
         if self._stopping is not None:
             best = None if self._stopping.best is None else float(self._stopping.best)
             state["stopping"] = {

@@ -19,6 +19,7 @@ from textlstm.tasks.cells import check_cell, describe_cells, make_cell
 from textlstm.tasks.losses import Perplexity, SmoothedSparseCategoricalCrossentropy
 from textlstm.tasks.task import Task
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
+from textlstm.tasks.weight_average import WeightAverage
 from textlstm.tokenizers import SentencePieceTokenizer
 
 
@@ -398,7 +399,7 @@ class Translator(Task):
         validation_split: float = 0.05,
         validation_data=None,
         early_stopping: int | None = 2,
-        average_weights: float | None = None,
+        average_weights: float | WeightAverage | None = None,
         checkpoint: str | Path | None = None,
         checkpoint_minutes: float = 10.0,
         shuffle: bool = True,
@@ -435,7 +436,7 @@ class Translator(Task):
                 and go back to the best weights; default 2, `None` for never. Without validation
                 data it has no effect; an `EarlyStopping` among the callbacks takes its place.
             average_weights: decay, such as 0.999, of a moving average of the weights, which the
-                model is validated with and holds at the end (`WeightAverage`); default none.
+                model is validated with and holds at the end; or a `WeightAverage`; default none.
             checkpoint: a folder in which the state of the training is kept. If it holds one
                 already, the training goes on from there; call with the same data and arguments.
                 Default: none is kept.

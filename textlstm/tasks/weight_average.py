@@ -57,8 +57,12 @@ class WeightAverage(keras.callbacks.Callback):
         """Returns the set of weights that the model does not hold at the moment, float32."""
         return [np.array(ops.convert_to_numpy(other)) for other in self._others]
 
-    def set_state(self, others, steps: int, model_is_average: bool) -> None:
-        """Goes on from what `get_state`, `steps` and `model_is_average` were."""
+    def get_counts(self) -> dict:
+        """Returns what else decides how it goes on, as JSON can hold it."""
+        return {"steps": self.steps, "model_is_average": self.model_is_average}
+
+    def set_state(self, others, *, steps: int = 0, model_is_average: bool = False) -> None:
+        """Goes on from what `get_state` and `get_counts` returned."""
         # float32 whatever the weights are: in bfloat16 an average of 0.999 would never move.
         self._others = [keras.Variable(other, dtype="float32", trainable=False) for other in others]
         self.steps = steps
@@ -68,7 +72,7 @@ class WeightAverage(keras.callbacks.Callback):
         """Begins with the weights as they are, unless it was told how to go on."""
         if self._others is None:
             weights = self.model.trainable_variables
-            self.set_state([np.array(ops.convert_to_numpy(w)) for w in weights], 0, False)
+            self.set_state([np.array(ops.convert_to_numpy(w)) for w in weights])
 
     def on_epoch_begin(self, epoch, logs=None):
         """Gives the model its raw weights back."""
@@ -81,9 +85,14 @@ class WeightAverage(keras.callbacks.Callback):
         step = self.steps
         self.steps += 1
         stride = 1 if step < _EVERY_STEP else _STRIDE
-        if self.steps % stride:
-            return
-        share = 1 - min(self.decay, (1 + step) / (10 + step)) ** stride
+        if self.steps % stride == 0:
+            self._move(self._share_of_new(step, stride))
+
+    def _share_of_new(self, step: int, stride: int) -> float:
+        """Returns how far the averages move towards weights that stand for so many steps."""
+        return 1 - min(self.decay, (1 + step) / (10 + step)) ** stride
+
+    def _move(self, share: float) -> None:
         for weight, average in zip(self.model.trainable_variables, self._others):
             average.assign(average + share * (ops.cast(weight, "float32") - average))
 
@@ -107,3 +116,72 @@ class WeightAverage(keras.callbacks.Callback):
             weight.assign(ops.cast(other, weight.dtype))
             other.assign(kept)
         self.model_is_average = average
+
+
+class TriggeredAverage(WeightAverage):
+    """Keeps the mean of all weights since the validation loss ceased to fall (NT-ASGD).
+
+    The training goes on with the weights alone until the loss of an epoch is above the lowest that
+    was reached more than `patience` epochs before. From then on, with weights w after step t of so
+    many:
+
+        average ← average + (w − average) / t
+
+    taken as of `WeightAverage`. Plain SGD with a large, constant rate (30 for a language model)
+    then wanders about a minimum, and the mean of where it went lies nearer to it than any of its
+    steps. Give it as `average_weights` of a task's `fit`, and `early_stopping=None` or a patience
+    well above this one.
+
+    Args:
+        patience: the epochs n of the trigger; default 5.
+
+    Raises:
+        InputError: if `patience` is below 1.
+
+    References:
+        - Merity, Keskar and Socher, Regularizing and Optimizing LSTM Language Models, ICLR 2018.
+    """
+
+    def __init__(self, patience: int = 5):
+        super().__init__(0.5)  # there is no decay
+        if patience < 1:
+            raise InputError(f"the patience of the average must be 1 or more; got {patience!r}")
+        self.patience = patience
+        self.losses: list[float] = []
+        self.is_started = False
+
+    def get_counts(self) -> dict:
+        """Returns what else decides how it goes on, as JSON can hold it."""
+        return {**super().get_counts(), "losses": self.losses, "is_started": self.is_started}
+
+    def set_state(self, others, *, losses=(), is_started: bool = False, **counts) -> None:
+        """Goes on from what `get_state` and `get_counts` returned."""
+        super().set_state(others, **counts)
+        self.losses = list(losses)
+        self.is_started = is_started
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the averages towards the weights, once it is time."""
+        if self.is_started:
+            super().on_train_batch_end(batch, logs)
+
+    def _share_of_new(self, step: int, stride: int) -> float:
+        return stride / (step + 1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Begins to average if the validation loss has ceased to fall."""
+        super().on_epoch_end(epoch, logs)
+        if self.is_started or "val_loss" not in (logs or {}):
+            return
+        self.losses.append(float(logs["val_loss"]))
+        earlier = self.losses[: -self.patience]
+        self.is_started = bool(earlier) and self.losses[-1] > min(earlier)
+
+    def on_train_end(self, logs=None):
+        """Leaves the averages in the model for good, and begins anew with another training."""
+        super().on_train_end(logs)
+        self.losses, self.is_started = [], False
+
+    def _give_model(self, average: bool) -> None:
+        if self.is_started:
+            super()._give_model(average)
