@@ -39,7 +39,12 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
 def add_shared_flags(
-    parser: argparse.ArgumentParser, shape: dict, *, epochs: int, data_help: str, label: str
+    parser: argparse.ArgumentParser,
+    shape: dict,
+    *,
+    epochs: int,
+    data_help: str,
+    label: str | None = None,
 ) -> None:
     """Adds the flags that all recipes have.
 
@@ -49,7 +54,7 @@ def add_shared_flags(
             `None`, so that a recipe can tell what was given.
         epochs: the recipe's default for `--epochs`.
         data_help: what `--data` takes, besides 'sample' and tfds:NAME/CONFIG.
-        label: what stands beside a text in the data: "labels", "translations".
+        label: what stands beside a text in the data: "labels", "translations"; `None`: nothing.
     """
     data = parser.add_argument_group("data").add_argument
     data(
@@ -59,7 +64,8 @@ def add_shared_flags(
         help=f"'sample' (default), tfds:NAME/CONFIG, or {data_help}",
     )
     data("--text-column", help="name or position of the column of texts")
-    data("--label-column", help=f"name or position of the column of {label}")
+    if label is not None:
+        data("--label-column", help=f"name or position of the column of {label}")
     data(
         "--header",
         action=argparse.BooleanOptionalAction,
@@ -78,6 +84,11 @@ def add_shared_flags(
     model = parser.add_argument_group("model").add_argument
     model("--init", metavar="FOLDER", help="fine-tune the model exported there")
     model("--export", metavar="FOLDER", help="default: models/RECIPE-DATA")
+    model(
+        "--compact",
+        action="store_true",
+        help="export with weights rounded to bfloat16: about 40 %% of the size",
+    )
     model("--units", type=positive, help=f"size of the state; default {shape['units']}")
     model("--num-layers", type=positive, help=f"recurrent layers; default {shape['num_layers']}")
     model("--cell", choices=["lstm", "gru"], help=f"the recurrent cell; default {shape['cell']}")

@@ -158,7 +158,7 @@ def main() -> None:
             "Command": f"`python {shlex.join(sys.argv)}`",
             "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
         }
-        version = textlstm.export(model, export, scores=scores, about=about)
+        version = textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
         texts = SENTENCES if source.name == "sample" else first_texts(split)
         print(f"Exported to {version}; it answers:")
         answer(version, texts)

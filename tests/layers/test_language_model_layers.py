@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textlstm.layers import ActivationRegularization, CarriedStates, chunked_surprise
-from textlstm.tasks.losses import smoothed_surprise
+from textlstm.layers import (
+    ActivationRegularization,
+    CarriedStates,
+    chunked_surprise,
+    smoothed_surprise,
+)
 
 
 def test_activation_regularization_by_hand():

@@ -61,6 +61,18 @@ def test_words():
     assert graph_ids.numpy()[0, : lengths[0]].tolist() == expected
 
 
+def test_a_line_break_is_a_word_if_it_is_listed_and_else_a_space():
+    tokenizer = SentencePieceTokenizer.of_words(["the", "cat", "\n"])
+    (ids,) = tokenizer.encode(["the\ncat \n\n the"], add_end=False)
+    assert [tokenizer.pieces[id] for id in ids] == ["▁the", "▁\n", "▁cat", "▁\n", "▁\n", "▁the"]
+    assert tokenizer.decode(ids) == "the \n cat \n \n the"
+    in_graph, _ = tokenizer.graph.encode(tf.constant(["the\ncat \n\n the"]))
+    assert in_graph.numpy().tolist() == [[*ids, tokenizer.end_id]]
+    plain = SentencePieceTokenizer.of_words(["the", "cat"])
+    (ids,) = plain.encode(["the\ncat"], add_end=False)
+    assert [plain.pieces[id] for id in ids] == ["▁the", "▁cat"]
+
+
 @pytest.mark.parametrize(
     "words, message", [([], "no word"), (["a", "b", "a"], "word 2 'a'"), (["a b"], "word 0 'a b'")]
 )

@@ -14,6 +14,7 @@ from textlstm.layers.carried_states import CarriedStates
 from textlstm.layers.chunked_surprise import chunked_surprise
 from textlstm.layers.convolution import ConvolutionFront
 from textlstm.layers.embedding import TokenEmbedding
+from textlstm.layers.language_head import LanguageHead
 from textlstm.layers.pooling import (
     AttentionPooling,
     ConcatPooling,
@@ -24,6 +25,7 @@ from textlstm.layers.pooling import (
     make_pooling,
 )
 from textlstm.layers.rnn import GRU, LSTM, RNN, SimpleRNN, serialize_cell
+from textlstm.layers.smoothed_surprise import smoothed_surprise
 from textlstm.layers.tied_head import TiedHead
 from textlstm.layers.word_dropout import WordDropout
 
@@ -40,6 +42,7 @@ __all__ = [
     "GRU",
     "GeneralAttention",
     "LSTM",
+    "LanguageHead",
     "LastPooling",
     "MaxPooling",
     "MeanPooling",
@@ -54,4 +57,5 @@ __all__ = [
     "make_attention",
     "make_pooling",
     "serialize_cell",
+    "smoothed_surprise",
 ]

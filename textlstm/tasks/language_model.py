@@ -16,28 +16,24 @@ from textlstm.layers import (
     RNN,
     ActivationRegularization,
     CarriedStates,
-    TiedHead,
+    LanguageHead,
     TokenEmbedding,
     WordDropout,
-    chunked_surprise,
 )
 from textlstm.tasks.adam import Adam
 from textlstm.tasks.cells import CELLS, check_cell, describe_cells
-from textlstm.tasks.losses import MeanSurprise, Perplexity, smoothed_surprise
+from textlstm.tasks.losses import MeanSurprise, Perplexity
 from textlstm.tasks.task import Task
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
 from textlstm.tasks.weight_average import WeightAverage
 from textlstm.tokenizers import SentencePieceTokenizer
-
-# Of vocabularies above this size not all logits of a batch are held at once.
-_LARGE_VOCABULARY = 8_192
 
 
 @keras.saving.register_keras_serializable(package="textlstm")
 class LanguageModel(Task):
     """A recurrent language model, which owns its tokenizer.
 
-        ids → TokenEmbedding → RNN → (Dense) → TiedHead → logits of the next token
+        ids → TokenEmbedding → RNN → LanguageHead → logits of the next token
 
     A text begins behind an end mark, which is that of the text before, and ends with its own. The
     model is trained on texts put behind each other and read in windows, with states carried from
@@ -59,8 +55,8 @@ class LanguageModel(Task):
         embedding_dim: size of the token vectors; default 256.
         residual: whether each recurrent layer whose input is of the size of its output adds the one
             to the other; default `False`.
-        tie_embeddings: whether the logits are made with the vectors of the embedding (`TiedHead`; a
-            dense layer goes before it where `units` is not `embedding_dim`); default `True`.
+        tie_embeddings: whether the logits are made with the vectors of the embedding
+            (`LanguageHead`); default `True`.
         dropout: share of the last layer's outputs set to zero in training; default 0.3.
         input_dropout: likewise of the token vectors; default 0.3.
         hidden_dropout: likewise of the outputs between recurrent layers; default 0.2.
@@ -186,15 +182,7 @@ class LanguageModel(Task):
         self.regularization = ActivationRegularization(
             activation_regularization, change_regularization, dtype=dtype
         )
-        self.to_embedding = None
-        if tie_embeddings:
-            if self.rnn.output_size != embedding_dim:
-                self.to_embedding = keras.layers.Dense(
-                    embedding_dim, dtype=dtype, name="to_embedding"
-                )
-            self.head = TiedHead(self.embedding, dtype=dtype, name="head")
-        else:
-            self.head = keras.layers.Dense(tokenizer.vocabulary_size, dtype=dtype, name="head")
+        self.head = LanguageHead(self.embedding, tie_embeddings, dtype=dtype, name="head")
         self.carried = CarriedStates(
             [(num_layers, size) for size in self.rnn.state_sizes], dtype=dtype, name="carried"
         )
@@ -208,23 +196,19 @@ class LanguageModel(Task):
         """Creates the weights; what the constructor was given determines all shapes."""
         self.embedding.build((None, None))
         self.rnn.build((None, None, self.embedding.output_dim))
-        outputs = (None, None, self.rnn.output_size)
-        if self.to_embedding is not None:
-            self.to_embedding.build(outputs)
-            outputs = (None, None, self.embedding.output_dim)
-        self.head.build(outputs)
+        self.head.build((None, None, self.rnn.output_size))
 
     def call(self, inputs, training=False):
         """Computes logits, or -log p of labels; see the class."""
         if not isinstance(inputs, dict):
-            return self._logits(self._read(inputs, training=training)[0])
+            return self.head(self._read(inputs, training=training)[0])
         states = None
         if "keep" in inputs:
             states = self.carried.read(bool(training), inputs["keep"])
         outputs, states = self._read(inputs["ids"], states, training=training)
         if "keep" in inputs:
             self.carried.write(bool(training), states)
-        return self._surprise(outputs, inputs["labels"])
+        return self.head.surprise(outputs, inputs["labels"])
 
     def _read(self, ids, states=None, mask=None, training=False) -> tuple:
         """Returns the last layer's outputs, `[batch, time, output_size]`, and the states."""
@@ -234,22 +218,6 @@ class LanguageModel(Task):
         outputs, states = self.rnn(vectors, initial_state=states, mask=mask, training=training)
         dropped = self.output_dropout(outputs, training=training)
         return self.regularization(outputs, dropped, training=training), states
-
-    def _logits(self, outputs):
-        return self.head(outputs if self.to_embedding is None else self.to_embedding(outputs))
-
-    def _surprise(self, outputs, labels):
-        """Computes -log p of labels, float32 `[batch, time]`, from the last layer's outputs."""
-        if self.tokenizer.vocabulary_size <= _LARGE_VOCABULARY:
-            return smoothed_surprise(self._logits(outputs), labels, 0.0)
-        if self.to_embedding is not None:
-            outputs = self.to_embedding(outputs)
-        is_tied = isinstance(self.head, TiedHead)
-        vectors = self.embedding.embeddings if is_tied else ops.transpose(self.head.kernel)
-        vectors, bias = (ops.cast(w, self.compute_dtype) for w in (vectors, self.head.bias))
-        hidden = ops.reshape(outputs, (-1, outputs.shape[-1]))
-        surprise = chunked_surprise(hidden, vectors, bias, ops.reshape(labels, (-1,)))
-        return ops.reshape(surprise, ops.shape(labels))
 
     def compute_output_spec(self, inputs, training=False):
         """Returns the shape and type of what `call` returns."""
@@ -287,7 +255,7 @@ class LanguageModel(Task):
             `(logits, states)`: of the next token, `[batch, vocabulary_size]`, and the new states.
         """
         outputs, states = self.rnn.step(self.embedding.call(ids), states)
-        return self._logits(outputs), states
+        return self.head(outputs), states
 
     def new_sampler(self, seeds, prompt_ids=None, **options) -> Sampler:
         """Makes a `Sampler` that ends with the end mark and never draws `<unk>`."""
@@ -790,7 +758,7 @@ class _Reader(_Part):
 
     def call(self, inputs):
         outputs, states = self._model._read(inputs["ids"], inputs["states"])
-        return self._model._surprise(outputs, inputs["labels"]), states
+        return self._model.head.surprise(outputs, inputs["labels"]), states
 
 
 class _Beginner(_Part):

@@ -44,3 +44,58 @@ def cosine_schedule(
     return keras.optimizers.schedules.CosineDecay(
         0.0, falling, alpha=0.02, warmup_target=learning_rate, warmup_steps=rising
     )
+
+
+@keras.saving.register_keras_serializable(package="textlstm")
+class SlantedTriangularSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises in a short line and falls in a long one.
+
+    With T steps in all, of which C = cut · T rise, at step t:
+
+        rate · (1 + p · (ratio − 1)) / ratio      p = t / C                  t < C
+                                                  p = (T − t) / (T − C)      C ≤ t ≤ T
+
+    Args:
+        learning_rate: the highest.
+        steps: the steps of the whole training: epochs times batches in an epoch.
+        cut: share of the steps in which it rises; default 0.1.
+        ratio: how many times as high as the lowest the highest is; default 32.
+
+    Raises:
+        InputError: if an argument is out of its range.
+
+    Example:
+        >>> rate = SlantedTriangularSchedule(2e-3, steps=5 * len(batches))
+        >>> model.compile(discriminative_adam(model, rate))
+
+    References:
+        - Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, ACL 2018.
+    """
+
+    def __init__(self, learning_rate: float, steps: int, cut: float = 0.1, ratio: float = 32.0):
+        super().__init__()
+        if not learning_rate > 0 or not 0 < cut < 1 or not ratio >= 1 or steps < 1:
+            raise InputError(
+                "a slanted triangle has a learning rate above 0, 1 or more steps, a cut in (0, 1) "
+                f"and a ratio of 1 or more; got {learning_rate=}, {steps=}, {cut=}, {ratio=}"
+            )
+        self.learning_rate = learning_rate
+        self.steps = steps
+        self.cut = cut
+        self.ratio = ratio
+
+    def __call__(self, step):
+        """Returns the rate at a step."""
+        step = keras.ops.minimum(keras.ops.cast(step, "float32"), float(self.steps))
+        rising = self.cut * self.steps
+        share = keras.ops.minimum(step / rising, (self.steps - step) / (self.steps - rising))
+        return self.learning_rate * (1 + share * (self.ratio - 1)) / self.ratio
+
+    def get_config(self) -> dict:
+        """Returns the arguments of the constructor."""
+        return {
+            "learning_rate": self.learning_rate,
+            "steps": self.steps,
+            "cut": self.cut,
+            "ratio": self.ratio,
+        }

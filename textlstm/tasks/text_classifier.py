@@ -9,12 +9,14 @@ from textlstm.errors import InputError
 from textlstm.layers import (
     RNN,
     ConvolutionFront,
+    LanguageHead,
     TokenEmbedding,
     WordDropout,
     make_pooling,
 )
 from textlstm.tasks.cells import check_cell, describe_cells, make_cell
 from textlstm.tasks.labels import check_names
+from textlstm.tasks.language_model import LanguageModel
 from textlstm.tasks.string_classifier import StringClassifier
 from textlstm.tokenizers import SentencePieceTokenizer
 
@@ -62,6 +64,10 @@ class TextClassifier(StringClassifier):
         read_end_mark: whether the end mark behind every text is read like a token; default `True`.
             `False` treats it as padding, for weights that were trained without it; an empty text is
             then nothing but padding, and gets the answer of states and pooled vectors of zeros.
+        language_loss: weight γ of a second loss in training, the mean of -log p of the token that
+            follows each token, which the recurrent outputs also foretell: a classifier that began
+            as a language model forgets less of it; default 0, none. Not with `bidirectional` or
+            `convolution`, for these have seen the token that is to be foretold.
         **kwargs: `name` and `dtype` of a Keras model.
 
     Call arguments:
@@ -104,10 +110,16 @@ class TextClassifier(StringClassifier):
         token_dropout: float = 0.2,
         max_tokens: int = 512,
         read_end_mark: bool = True,
+        language_loss: float = 0.0,
         **kwargs,
     ):
         labels = check_names(labels)
         check_cell(cell)
+        if language_loss < 0 or (language_loss and (bidirectional or convolution)):
+            raise InputError(
+                "Argument `language_loss` must be 0 or more, and 0 with `bidirectional` or "
+                f"`convolution`. Received: {language_loss!r}"
+            )
         if max_tokens < 2:
             raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
         for name, rate in (("dropout", dropout), ("token_dropout", token_dropout)):
@@ -134,6 +146,7 @@ class TextClassifier(StringClassifier):
             "dropout": dropout,
             "token_dropout": token_dropout,
             "read_end_mark": read_end_mark,
+            "language_loss": language_loss,
         }
 
         # === Layers ===
@@ -169,6 +182,9 @@ class TextClassifier(StringClassifier):
             dtype=dtype,
             name="recurrent",
         )
+        self.language_head = None
+        if language_loss:
+            self.language_head = LanguageHead(self.embedding, dtype=dtype, name="language_head")
         self.pooling = make_pooling(pooling, bidirectional, dtype=dtype, name="pooling")
         # A Sequential may be changed after it was built: other labels get another last layer.
         self.head = keras.Sequential(
@@ -187,6 +203,8 @@ class TextClassifier(StringClassifier):
             self.front.build((None, None, features))
             features = self.front.filters
         self.recurrent.build((None, None, features))
+        if self.language_head is not None:
+            self.language_head.build((None, None, self.recurrent.output_size))
         self.pooling.build((None, None, self.recurrent.output_size))
         self.head.build((None, self.pooling.output_features(self.recurrent.output_size)))
 
@@ -206,12 +224,102 @@ class TextClassifier(StringClassifier):
             vectors = self.front_dropout(vectors, training=training)
             mask = shorter_mask
         outputs = self.recurrent(vectors, mask=mask, training=training)
+        if self.language_head is not None and training:
+            self.add_loss(self._language_loss(outputs, ids, mask))
         pooled = self.pooling(outputs, mask=mask)
         return self.head(pooled, training=training)
+
+    def _language_loss(self, outputs, ids, mask):
+        """Computes γ times the mean of -log p of the tokens that follow others."""
+        surprise = self.language_head.surprise(outputs[:, :-1], ids[:, 1:])  # [batch, time - 1]
+        follows = ops.cast(mask[:, 1:], "float32")
+        mean = ops.sum(surprise * follows) / ops.maximum(ops.sum(follows), 1.0)
+        return self._options["language_loss"] * mean
 
     def compute_output_shape(self, input_shape):
         """Returns `(batch, labels)`."""
         return (input_shape[0], len(self.labels))
+
+    @classmethod
+    def from_language_model(
+        cls,
+        language_model: LanguageModel,
+        labels: Sequence[str],
+        *,
+        pooling: str = "concat",
+        dropout: float = 0.4,
+        token_dropout: float = 0.1,
+        **options,
+    ) -> "TextClassifier":
+        """Makes a classifier that reads as a language model has learned to (ULMFiT).
+
+        Tokenizer, embedding and recurrent layers are the language model's, with their weights; the
+        pooling and the last layer are new. It is best trained from the top down: a
+        `GradualUnfreezing`, an optimizer of `discriminative_adam` and a
+        `SlantedTriangularSchedule` go with it.
+
+        Args:
+            language_model: a `LanguageModel`; it is not changed, and shares nothing.
+            labels: the names of the classes.
+            pooling: as of the classifier, like the rest; default `"concat"`: last, mean and max.
+            dropout: default 0.4.
+            token_dropout: default 0.1.
+            **options: the other arguments of the classifier (`multi_label`, `max_tokens`,
+                `language_loss`, `name`, `dtype`, …) but those that the language model sets.
+
+        Raises:
+            InputError: if an argument is out of its range.
+
+        Example:
+            >>> classifier = TextClassifier.from_language_model(model, ["negative", "positive"])
+            >>> classifier.compile(discriminative_adam(classifier, 2e-3))
+            >>> classifier.fit(texts, labels, callbacks=[GradualUnfreezing()])
+
+        References:
+            - Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, ACL
+              2018.
+            - Chronopoulou, Baziotis and Potamianos, An Embarrassingly Simple Approach for Transfer
+              Learning from Pretrained Language Models, NAACL 2019 (`language_loss`).
+        """
+        rnn, embedding = language_model.rnn, language_model.embedding
+        classifier = cls(
+            language_model.tokenizer,
+            labels,
+            cell=type(rnn.cell).from_config(rnn.cell.get_config()),
+            num_layers=rnn.num_layers,
+            bidirectional=False,
+            residual=rnn.residual,
+            embedding_dim=embedding.output_dim,
+            pooling=pooling,
+            dropout=dropout,
+            token_dropout=token_dropout,
+            **options,
+        )
+        pairs = [(classifier.embedding, embedding), (classifier.recurrent, rnn)]
+        if classifier.language_head is not None and language_model.head.tie:
+            pairs.append((classifier.language_head, language_model.head))
+        for new, learned in pairs:
+            new.set_weights(learned.get_weights())
+        return classifier
+
+    @property
+    def layer_groups(self) -> list[list]:
+        """The variables by layers, from the labels down.
+
+        First those of the last layer and the pooling, then of each recurrent layer, the upper one
+        first, then of the embedding.
+        """
+        directions = self.recurrent.num_directions
+        cells = self.recurrent.cells
+        layers = [cells[i : i + directions] for i in range(0, len(cells), directions)]
+        top = [self.pooling, self.head, *([self.language_head] if self.language_head else [])]
+        bottom = [self.embedding, *([self.front] if self.front is not None else [])]
+        seen, groups = set(), []
+        for group in (bottom, *layers, top):  # the language head holds the embedding, too
+            variables = [v for layer in group for v in layer.weights if v.path not in seen]
+            seen.update(v.path for v in variables)
+            groups.insert(0, variables)
+        return groups
 
     def renew_last_layer(self) -> None:
         """Puts a new layer, with new weights, in the place of the last one, for `labels`."""

@@ -93,6 +93,11 @@ class WeightAverage(keras.callbacks.Callback):
         return 1 - min(self.decay, (1 + step) / (10 + step)) ** stride
 
     def _move(self, share: float) -> None:
+        if len(self._others) != len(self.model.trainable_variables):
+            raise InputError(
+                "weights that rest, and join in later, cannot be averaged; leave out "
+                "average_weights, or GradualUnfreezing"
+            )
         for weight, average in zip(self.model.trainable_variables, self._others):
             average.assign(average + share * (ops.cast(weight, "float32") - average))
 

@@ -1,8 +1,12 @@
 """SentencePiece models that need no training: of bytes, and of a list of words."""
 
+import io
+import os
+import tempfile
 from collections.abc import Iterable
+from functools import cache
 
-from sentencepiece import sentencepiece_model_pb2
+from sentencepiece import SentencePieceTrainer, sentencepiece_model_pb2
 
 from textlstm.errors import InputError
 from textlstm.tokenizers.sentencepiece_model import BYTE, CONTROL, NORMAL, UNKNOWN
@@ -25,7 +29,8 @@ def word_model(words: Iterable[str]) -> bytes:
     """Makes a model whose pieces are words, which spaces part; all others are unknown.
 
     Args:
-        words: each once, without spaces.
+        words: each once, without spaces; a line break is a word of its own, if it is among them,
+            else a space.
 
     Raises:
         InputError: if a word is empty, has a space in it, or comes twice.
@@ -35,7 +40,8 @@ def word_model(words: Iterable[str]) -> bytes:
     model.normalizer_spec.remove_extra_whitespaces = True
     seen: set[str] = set()
     for number, word in enumerate(words):
-        if not isinstance(word, str) or not word or len(word.split()) != 1 or word in seen:
+        is_word = isinstance(word, str) and (word == "\n" or word.split() == [word])
+        if not is_word or word in seen:
             raise InputError(
                 f"`words` gives as word {number} {word!r}; give every word once, without spaces "
                 "in it"
@@ -45,6 +51,7 @@ def word_model(words: Iterable[str]) -> bytes:
         model.pieces.add(piece=f"▁{word}", score=-1.0, type=NORMAL)
     if not seen:
         raise InputError("`words` holds no word")
+    model.normalizer_spec.precompiled_charsmap = _charsmap(" \n " if "\n" in seen else " ")
     return _finished(model)
 
 
@@ -65,3 +72,27 @@ def _new_model(model_type: int) -> sentencepiece_model_pb2.ModelProto:
 def _finished(model) -> bytes:
     model.trainer_spec.vocab_size = len(model.pieces)
     return model.SerializeToString(deterministic=True)
+
+
+@cache
+def _charsmap(line_break: str) -> bytes:
+    """Returns the rules of a normalizer that writes line breaks so, as SentencePiece compiles them.
+
+    SentencePiece offers that only where it trains a model.
+    """
+    target = " ".join(f"{ord(character):X}" for character in line_break)
+    with tempfile.TemporaryDirectory(prefix="textlstm-") as folder:
+        rules = os.path.join(folder, "rules.tsv")
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write(f"A\t{target}\n")
+        model = io.BytesIO()
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(["a"]),
+            model_writer=model,
+            model_type="char",
+            vocab_size=5,
+            normalization_rule_tsv=rules,
+            minloglevel=2,
+        )
+    trained = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
+    return trained.normalizer_spec.precompiled_charsmap

@@ -152,7 +152,12 @@ class SentencePieceTokenizer(keras.layers.Layer):
         if exact:
             normalization = "identity"
             user_defined_symbols = [*user_defined_symbols, "\n"]
-            options = {"add_dummy_prefix": False, "remove_extra_whitespaces": False, **options}
+            options = {
+                "add_dummy_prefix": False,
+                "remove_extra_whitespaces": False,
+                "allow_whitespace_only_pieces": True,
+                **options,
+            }
         options = {
             "model_type": model_type,
             "character_coverage": character_coverage,
@@ -224,7 +229,8 @@ class SentencePieceTokenizer(keras.layers.Layer):
 
         Args:
             words: Each once, the most frequent first, where a head is to make use of that. What
-                is not among them is unknown.
+                is not among them is unknown. A line feed among them makes a line break a word;
+                else it parts words as a space does.
             **kwargs: Of the constructor.
 
         Raises:

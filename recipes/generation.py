@@ -1,0 +1,386 @@
+r"""Trains a language model and exports a folder that goes on with texts.
+
+The help topics that every Python carries, with no network:
+
+    python recipes/generation.py
+
+Text files, a folder or archive of them, a table with a text in each row:
+
+    python recipes/generation.py --data shakespeare.txt --model-type char
+    python recipes/generation.py --data poems.jsonl --text-column poem --model-type char
+    python recipes/generation.py --data wikitext-2-v1.zip --model-type word
+"""
+
+import argparse
+import itertools
+import os
+import platform
+import shlex
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from common import (
+    MODELS,
+    RunFolder,
+    above_zero,
+    add_shared_flags,
+    kept_tokenizer,
+    keras,
+    positive,
+    refuse_with_init,
+    run,
+    share,
+    tf,
+)
+
+import textlstm
+from textlstm.tasks import Adam, TriggeredAverage, cosine_schedule
+
+# The shape of a new model; with --init it is that of the model given.
+SHAPE = {
+    "cell": "lstm",
+    "units": 512,
+    "num_layers": 2,
+    "embedding_dim": 256,
+    "dropout": 0.3,
+    "input_dropout": 0.3,
+    "hidden_dropout": 0.2,
+    "token_dropout": 0.0,
+    "weight_drop": 0.0,
+    "activation_regularization": 0.0,
+    "change_regularization": 0.0,
+    "dtype": "float32",
+}
+# What suits the help topics: little text, much of it alike.
+HELP_TOPICS = {
+    "vocabulary_size": 1000,
+    "units": 256,
+    "embedding_dim": 128,
+    "window": 64,
+    "batch_size": 32,
+    "epochs": 20,
+    "learning_rate": 0.006,
+}
+PROMPT = "The "
+
+
+def main() -> None:
+    """Trains, measures, exports, and asks the export."""
+    flags = read_flags()
+
+    # === The data: a part to train on, one to stop by, one that is looked at once, at the end ===
+    files = {
+        "text_column": flags.text_column,
+        "header": flags.header,
+        "unit": flags.unit,
+        "encoding": flags.encoding,
+    }
+    source = textlstm.open_texts(flags.data, files=flags.files, **files)
+    split = textlstm.split_texts(
+        source,
+        more=[textlstm.open_texts(data, **files) for data in flags.more_data],
+        test_part=flags.test_part,
+        test_size=flags.test_size,
+        validation_size=flags.validation_size,
+        seed=flags.seed,
+        limit=flags.limit,
+        remove_leaks=flags.remove_leaks,
+    )
+    counts = ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
+    print(f"Data: {source.description}\n  texts: {counts}")
+    for note in split.notes:
+        print(f"  {note}")
+    export = Path(flags.export or MODELS / f"generation-{source.name}")
+    print(f"The model will be exported to {export}")
+
+    with RunFolder(export, vars(flags), flags.resume) as run_folder:
+        # === The model: a new one, or one to fine-tune ===
+        keras.utils.set_random_seed(flags.seed)
+        model = load_model(flags) if flags.init else make_model(flags, split, run_folder.path)
+        print(model.describe())
+        parts = {
+            part: encode(model, split, part, run_folder.path)
+            for part in split.parts
+            if part != "test"
+        }
+        train = model.make_batches(
+            parts["train"],
+            flags.batch_size,
+            window=flags.window,
+            carry_states=carries_states(flags, parts["train"]),
+            reset=flags.reset,
+            shuffle=not flags.keep_order,
+            seed=flags.seed,
+        )
+
+        # === Train ===
+        started = time.monotonic()
+        model.compile(make_optimizer(flags, flags.epochs * len(train)))
+        model.fit(
+            train,
+            validation_data=parts.get("validation"),
+            epochs=flags.epochs,
+            early_stopping=flags.patience,
+            average_weights=TriggeredAverage() if flags.optimizer == "asgd" else flags.average,
+            checkpoint=run_folder.state,
+            callbacks=[Samples(flags.prompt)],
+        )
+        seconds = time.monotonic() - started
+        print(f"Trained in {seconds:.0f} s")
+
+        # === Measure on what it never saw, as it will answer: in float32 on any machine ===
+        if model.compute_dtype != "float32":
+            model = model.to_float32()
+        scores = evaluate(model, source, split)
+
+        # === Export, and ask the export ===
+        about = {
+            "Data": f"{source.description}; texts: {counts}.",
+            "Command": f"`python {shlex.join(sys.argv)}`",
+            "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
+        }
+        version = textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
+        print(f"Exported to {version}; with TensorFlow alone it goes on so:")
+        answer(version, flags.prompt)
+        print("As a Keras model, piece by piece as they are drawn:")
+        stream(version, flags.prompt)
+
+
+def read_flags() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_shared_flags(
+        parser,
+        SHAPE,
+        epochs=10,
+        data_help="paths: text files, one folder or archive of text files, or one table (.csv "
+        ".tsv .jsonl, a text in each row)",
+    )
+    add = parser.add_argument_group("running text").add_argument
+    add(
+        "--unit",
+        choices=["file", "paragraph", "line"],
+        default="file",
+        help="what of a text file is a text; default the file",
+    )
+    add(
+        "--files",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="of a folder or archive take the files whose paths are so, such as '*/pos/*'",
+    )
+    add(
+        "--more-data",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="further texts for training only; those that are held out are left out",
+    )
+    add("--test-part", metavar="NAME", help="part of the data to test on; default 'test'")
+    for part, size in (("test", 0.1), ("validation", 0.05)):
+        add(
+            f"--{part}-size",
+            type=above_zero,
+            default=size,
+            metavar="SIZE",
+            help=f"texts held out for {part}, where the data has no such part: below 1 a share "
+            "(with fewer than 50 texts: of the end of each), else their number; "
+            f"default {size}",
+        )
+    add(
+        "--model-type",
+        choices=["unigram", "bpe", "char", "byte", "word"],
+        help="of the tokenizer; default unigram",
+    )
+    add("--vocabulary-size", type=positive, help="default: by the texts; of words: all")
+    add("--window", type=positive, default=128, help="tokens that are read at once; default 128")
+    add(
+        "--carry-states",
+        action=argparse.BooleanOptionalAction,
+        help="whether texts are put behind each other and states carried on; default: unless "
+        "they are no longer than the window, on average",
+    )
+    add(
+        "--reset",
+        type=share,
+        default=0.02,
+        metavar="SHARE",
+        help="share of the windows that begin with no states; default 0.02",
+    )
+    add("--keep-order", action="store_true", help="of the texts, in every epoch")
+
+    add = parser.add_argument_group("language model").add_argument
+    add("--embedding-dim", type=positive, help=f"default {SHAPE['embedding_dim']}")
+    for name, of in (
+        ("dropout", "of the last layer's outputs"),
+        ("input_dropout", "of the token vectors"),
+        ("hidden_dropout", "between the layers"),
+        ("token_dropout", "of whole words of the vocabulary"),
+        ("weight_drop", "of the recurrent weights"),
+    ):
+        add(f"--{name.replace('_', '-')}", type=share, help=f"{of}; default {SHAPE[name]}")
+    for name, of in (
+        ("activation_regularization", "for small outputs"),
+        ("change_regularization", "for outputs that change little from step to step"),
+    ):
+        add(f"--{name.replace('_', '-')}", type=not_negative, help=f"{of}; default {SHAPE[name]}")
+    add(
+        "--optimizer",
+        choices=["adamw", "asgd"],
+        default="adamw",
+        help="asgd: plain gradients with a constant rate, such as 30, and the mean of the weights "
+        "since validation ceased to get better; default adamw",
+    )
+    add("--weight-decay", type=not_negative, default=0.0, help="default 0")
+    add("--clip", type=above_zero, default=1.0, help="the longest gradient; default 1")
+    add("--patience", type=positive, default=3, help="epochs to wait for a better one; default 3")
+    add("--prompt", default=PROMPT, help=f"what samples go on with; default {PROMPT!r}")
+    flags = parser.parse_args()
+    of_new_models = (*SHAPE, "vocabulary_size", "model_type")
+    refuse_with_init(flags, of_new_models)
+    if flags.data == ["sample"]:
+        suits = {n: v for n, v in HELP_TOPICS.items() if not (flags.init and n in of_new_models)}
+        parser.set_defaults(**suits)
+        flags = parser.parse_args()
+    return flags
+
+
+def not_negative(text: str) -> float:
+    """Reads a number of 0 or more from the command line."""
+    return 0.0 if text in ("0", "0.0") else above_zero(text)
+
+
+def load_model(flags) -> textlstm.LanguageModel:
+    """Loads the model to fine-tune."""
+    print(f"Fine-tuning {flags.init}")
+    model = textlstm.load(flags.init)
+    if not isinstance(model, textlstm.LanguageModel):
+        raise textlstm.InputError(
+            f"--init {flags.init}: is a {type(model).__name__}, no LanguageModel; give another"
+        )
+    return model
+
+
+def make_model(flags, split, folder: Path) -> textlstm.LanguageModel:
+    """Makes a new model, with a tokenizer of the training texts."""
+    given = {name: getattr(flags, name) for name in SHAPE if getattr(flags, name) is not None}
+    return textlstm.LanguageModel(make_tokenizer(flags, split, folder), **{**SHAPE, **given})
+
+
+def make_tokenizer(flags, split, folder: Path) -> textlstm.SentencePieceTokenizer:
+    """Makes the tokenizer, or reads the one of the run that is resumed."""
+
+    def texts():
+        return (row.text for row in split.texts("train"))
+
+    if flags.model_type == "byte":
+        return textlstm.SentencePieceTokenizer.of_bytes()
+    if flags.model_type == "word":
+        counts = Counter(itertools.chain.from_iterable(map(words_of, texts())))
+        words = [word for word, _ in counts.most_common(flags.vocabulary_size)]
+        return textlstm.SentencePieceTokenizer.of_words(words)
+    options = {}
+    if flags.model_type == "char":
+        options = {"character_coverage": 1.0 if flags.vocabulary_size is None else 0.9999}
+    return kept_tokenizer(
+        folder / "tokenizer.model",
+        texts,
+        flags.vocabulary_size or (100_000 if flags.model_type == "char" else None),
+        model_type=flags.model_type or "unigram",
+        exact=True,
+        **options,
+    )
+
+
+def words_of(text: str) -> list[str]:
+    """Returns what spaces part, and line breaks."""
+    return [word for word in text.replace("\n", " \n ").split(" ") if word]
+
+
+def encode(model, split, part: str, folder: Path) -> textlstm.EncodedCorpus:
+    """Encodes a part to disk, or opens what the run that is resumed encoded."""
+    folder = folder / part
+    if folder.exists():
+        return textlstm.EncodedCorpus.open(folder)
+    corpus = model.encode((row.text for row in split.texts(part)), folder=folder)
+    print(f"Encoded {part}: {len(corpus):,} texts, {corpus.tokens:,} tokens")
+    return corpus
+
+
+def carries_states(flags, train) -> bool:
+    """Says whether the texts are read behind each other."""
+    if flags.carry_states is not None:
+        return flags.carry_states
+    return train.tokens > flags.window * len(train)
+
+
+def make_optimizer(flags, steps: int) -> keras.optimizers.Optimizer:
+    """Makes the optimizer: Adam's rate falls to nearly 0, along a cosine; SGD's stays."""
+    options = {"global_clipnorm": flags.clip, "weight_decay": flags.weight_decay or None}
+    if flags.optimizer == "asgd":
+        return keras.optimizers.SGD(flags.learning_rate, **options)
+    return Adam(cosine_schedule(flags.learning_rate, steps, flags.warmup), **options)
+
+
+class Samples(keras.callbacks.Callback):
+    """Prints after each epoch how the model goes on with a prompt."""
+
+    def __init__(self, prompt: str):
+        super().__init__()
+        self.prompt = prompt
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Prints one line."""
+        (text,) = self.model.generate([self.prompt], max_tokens=60, temperature=0.8, seed=epoch)
+        print(f"\n  {self.prompt}{text}"[:160].replace("\n", "\n  ").rstrip())
+
+
+def evaluate(model, source, split) -> dict[str, float]:
+    """Measures on the test part, its texts read one behind the other."""
+    if "test" not in split.parts:
+        return {}
+    texts = [row.text for row in split.texts("test")]
+    found = model.evaluate(texts)
+    where = f"test, {len(texts):,} texts" if len(texts) > 1 else "test"
+    if source.name == "sample":  # each Python has other help topics
+        where += f" of Python {platform.python_version()}"
+    names = {
+        "loss": "nats per token",
+        "perplexity": "perplexity per token",
+        "bits_per_character": "bits per character",
+        "bits_per_byte": "bits per byte",
+        "word_perplexity": "perplexity per word",
+    }
+    scores = {f"{where}, {name}": found[key] for key, name in names.items()}
+    for name, score in scores.items():
+        print(f"{name[0].upper()}{name[1:]}: {score:,.4f}")
+    return scores
+
+
+def answer(version: Path, prompt: str) -> None:
+    """Loads an exported version as one would who has TensorFlow only, and prints what it says."""
+    generate = tf.saved_model.load(str(version)).signatures["serving_default"]
+    (text,) = generate(prompt=tf.constant([prompt]))["text"].numpy()
+    print(indented(f"{prompt}{text.decode()}"))
+
+
+def stream(version: Path, prompt: str) -> None:
+    """Loads the twin of an exported version and prints a text as it is written."""
+    model = textlstm.load(version)
+    print(indented(prompt), end="", flush=True)
+    for piece in model.stream(prompt, max_tokens=120, temperature=0.8, seed=1):
+        print(piece.replace("\n", "\n    "), end="", flush=True)
+    print()
+
+
+def indented(text: str) -> str:
+    """Returns a text with its lines set in."""
+    return "    " + text.replace("\n", "\n    ")
+
+
+run(main)
