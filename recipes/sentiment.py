@@ -15,6 +15,10 @@ The IMDb reviews of https://ai.stanford.edu/~amaas/data/sentiment, as they come 
 A table of your own:
 
     python recipes/sentiment.py --data reviews.csv --text-column review --label-column stars
+
+What a language model has learned from texts without labels (recipes/generation.py), to begin with:
+
+    python recipes/sentiment.py --data reviews.csv --language-model models/generation-reviews
 """
 
 import argparse
@@ -45,7 +49,13 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 import textlstm
 from textlstm.data import BucketedBatches, initialize_embedding, own_vectors
-from textlstm.tasks import Adam, cosine_schedule
+from textlstm.tasks import (
+    Adam,
+    GradualUnfreezing,
+    SlantedTriangularSchedule,
+    cosine_schedule,
+    discriminative_adam,
+)
 
 # The shape of a new model; with --init it is that of the model given.
 SHAPE = {
@@ -62,6 +72,8 @@ SHAPE = {
     "max_tokens": 512,
     "dtype": "float32",
 }
+# What of the shape may be given beside a language model, which brings the rest.
+OF_TRANSFER = ("pooling", "dropout", "token_dropout", "max_tokens", "dtype")
 
 SENTENCES = [
     "The soup was delicious and the waiter could not have been friendlier.",
@@ -111,7 +123,7 @@ def main() -> None:
         if flags.vectors and not run_folder.state.exists():  # a kept state has its own vectors
             set_vectors(flags, model, train)
 
-        # === Train: the learning rate falls to nearly 0, along a cosine, over all epochs ===
+        # === Train ===
         started = time.monotonic()
         batches = BucketedBatches(
             train,
@@ -119,9 +131,8 @@ def main() -> None:
             pad_id=model.tokenizer.pad_id,
             max_batch_tokens=flags.max_batch_tokens,
         )
-        rate = cosine_schedule(flags.learning_rate, flags.epochs * len(batches), flags.warmup)
         model.compile(
-            Adam(rate, global_clipnorm=1.0),
+            make_optimizer(flags, model, flags.epochs * len(batches)),
             label_smoothing=flags.label_smoothing,
             adversarial=flags.adversarial,
         )
@@ -138,7 +149,7 @@ def main() -> None:
             class_weight=flags.class_weight,
             subword_sampling=flags.subword_sampling,
             average_weights=flags.average,
-            callbacks=[stopping],
+            callbacks=[*unfreezing(flags), stopping],
             checkpoint=run_folder.state,
             seed=flags.seed,
         )
@@ -276,9 +287,38 @@ def read_flags() -> argparse.Namespace:
         help="train also on token vectors that are moved for the worse, by this share of their "
         "norm, such as 0.02; a step takes twice as long; default 0, none",
     )
+    add = parser.add_argument_group("transfer from a language model").add_argument
+    add(
+        "--language-model",
+        metavar="FOLDER",
+        help="begin with the tokenizer and the layers of the language model exported there; the "
+        "learning rate then rises and falls in lines",
+    )
+    add(
+        "--language-loss",
+        type=share,
+        metavar="WEIGHT",
+        help="of the loss of foretelling each next token, beside that of the labels; default 0",
+    )
+    add(
+        "--unfreeze-epochs",
+        type=whole,
+        default=1,
+        metavar="EPOCHS",
+        help="after which one layer more trains, from the top; 0: all train from the first; "
+        "default 1",
+    )
+    add(
+        "--rate-decay",
+        type=above_zero,
+        default=2.6,
+        metavar="FACTOR",
+        help="by which the learning rate of each layer is lower than of the one above; default 2.6",
+    )
     flags = parser.parse_args()
-    of_new_models = (*SHAPE, "vocabulary_size", "normalization", "vectors")
+    of_new_models = (*SHAPE, "vocabulary_size", "normalization", "vectors", "language_model")
     refuse_with_init(flags, of_new_models)
+    check_transfer(flags)
     width = SHAPE["convolution"] if flags.convolution is None else flags.convolution
     for flag in ("convolution_pool", "convolution_filters"):
         if getattr(flags, flag) is not None and not width:
@@ -287,6 +327,22 @@ def read_flags() -> argparse.Namespace:
                 f"--{name}: there is no convolution; give --convolution WIDTH too"
             )
     return flags
+
+
+def check_transfer(flags) -> None:
+    """Refuses flags that make no sense with a language model, or without one."""
+    if not flags.language_model:
+        if flags.language_loss:
+            raise textlstm.InputError("--language-loss: give --language-model FOLDER too")
+        return
+    own = set(SHAPE) - set(OF_TRANSFER) | {"vocabulary_size", "normalization", "vectors"}
+    given = [f"--{name.replace('_', '-')}" for name in sorted(own) if getattr(flags, name)]
+    given += ["--average"] if flags.average else []
+    if given:
+        raise textlstm.InputError(
+            f"{', '.join(given)}: does not go with --language-model {flags.language_model}, which "
+            "brings its layers and is unfrozen bit by bit; leave it out"
+        )
 
 
 def old_and_new(text: str) -> tuple[str, str]:
@@ -312,14 +368,49 @@ def load_model(flags, split) -> textlstm.TextClassifier:
 
 
 def make_model(flags, split, run_folder: RunFolder) -> textlstm.TextClassifier:
-    """Makes a new model, with a tokenizer trained on the training texts."""
+    """Makes a new model: of a language model's layers, or with a tokenizer of its own."""
     given = {name: getattr(flags, name) for name in SHAPE if getattr(flags, name) is not None}
+    if flags.language_model:
+        print(f"Beginning with {flags.language_model}")
+        return textlstm.TextClassifier.from_language_model(
+            load_language_model(flags),
+            split.labels,
+            multi_label=split.multi_label,
+            language_loss=flags.language_loss or 0.0,
+            **{"dtype": SHAPE["dtype"], "max_tokens": SHAPE["max_tokens"], **given},
+        )
     return textlstm.TextClassifier(
         train_tokenizer(flags, split, run_folder.path),
         split.labels,
         multi_label=split.multi_label,
         **{**SHAPE, **given},
     )
+
+
+def load_language_model(flags) -> textlstm.LanguageModel:
+    """Loads the language model to begin with."""
+    model = textlstm.load(flags.language_model)
+    if not isinstance(model, textlstm.LanguageModel):
+        raise textlstm.InputError(
+            f"--language-model {flags.language_model}: is a {type(model).__name__}, no "
+            "LanguageModel; give a folder that recipes/generation.py wrote"
+        )
+    return model
+
+
+def make_optimizer(flags, model, steps: int) -> keras.optimizers.Optimizer:
+    """Makes Adam: its rate falls along a cosine; of a language model's layers it differs."""
+    if flags.language_model:
+        rate = SlantedTriangularSchedule(flags.learning_rate, steps)
+        return discriminative_adam(model, rate, decay=flags.rate_decay)
+    return Adam(cosine_schedule(flags.learning_rate, steps, flags.warmup), global_clipnorm=1.0)
+
+
+def unfreezing(flags) -> list:
+    """Returns the callback that lets the layers of a language model join in one by one."""
+    if not flags.language_model or not flags.unfreeze_epochs:
+        return []
+    return [GradualUnfreezing(flags.unfreeze_epochs)]
 
 
 def train_tokenizer(flags, split, folder: Path) -> textlstm.SentencePieceTokenizer:

@@ -2,33 +2,15 @@
 
 import json
 import os
-import runpy
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from recipe_runner import Recipe
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "sentiment.py"
+import textlstm
+
+RECIPE = Recipe("sentiment")
 SMALL = ["--units", "8", "--embedding-dim", "8", "--vocabulary-size", "2000"]
-
-
-def run_here(monkeypatch, *flags) -> int:
-    """Runs the recipe in this process, which has TensorFlow already; returns its exit status."""
-    monkeypatch.syspath_prepend(RECIPE.parent)
-    monkeypatch.setattr(sys, "argv", [str(RECIPE), *map(str, flags)])
-    try:
-        runpy.run_path(str(RECIPE), run_name="__main__")
-    except SystemExit as end:
-        return end.code
-    return 0
-
-
-def run(*flags, **options):
-    command = [sys.executable, str(RECIPE), *map(str, flags)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=500, **options)
 
 
 @pytest.fixture
@@ -42,7 +24,7 @@ def table(tmp_path):
 
 def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
     export = tmp_path / "models" / "sample"
-    done = run("--limit", 200, "--epochs", 1, "--export", export, *SMALL)
+    done = RECIPE.run("--limit", 200, "--epochs", 1, "--export", export, *SMALL)
     assert done.returncode == 0, done.stderr
     for words in (
         "Data: embedded reviews, en and zh",
@@ -63,9 +45,9 @@ def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
     assert answer(text=tf.constant(["fine"]))["label"][0] in (b"negative", b"positive")
 
 
-def test_a_table_with_an_init_and_other_labels(table, tmp_path):
-    first = run("--data", table, "--export", tmp_path / "first", "--epochs", 1, *SMALL)
-    assert first.returncode == 0, first.stderr
+def test_a_table_with_an_init_and_other_labels(table, tmp_path, monkeypatch, capfd):
+    flags = ["--data", table, "--export", tmp_path / "first", "--epochs", 1, *SMALL]
+    assert RECIPE.run_here(monkeypatch, *flags) == 0
     other = tmp_path / "other.jsonl"
     rows = [
         {"review": f"{word} {i}", "colour": word} for i in range(30) for word in ("red", "green")
@@ -73,30 +55,20 @@ def test_a_table_with_an_init_and_other_labels(table, tmp_path):
     other.write_text("\n".join(map(json.dumps, rows)), "utf-8")
     flags = ["--data", other, "--text-column", "review", "--label-column", "colour"]
     flags += ["--init", tmp_path / "first", "--export", tmp_path / "second", "--epochs", 1]
-    second = run(*flags)
-    assert second.returncode == 0, second.stderr
-    assert "New labels green, red instead of bad, good" in second.stdout
+    assert RECIPE.run_here(monkeypatch, *flags) == 0
+    assert "New labels green, red instead of bad, good" in capfd.readouterr().out
 
 
-def test_a_run_that_is_killed_is_resumed(table, tmp_path):
+def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):
     export = tmp_path / "model"
     flags = ["--data", table, "--export", export, "--epochs", 60, "--batch-size", 2, *SMALL]
-    command = [sys.executable, str(RECIPE), *map(str, flags)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    while not (export / ".training/state/training.npz").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    RECIPE.run_and_kill(*flags, when=export / ".training/state/training.npz")
     assert not (export / "1").exists()
 
-    other = run(*flags, "--dropout", 0.1, "--resume")
-    assert other.returncode == 2
-    assert "--dropout was None, is 0.1" in other.stderr
-    resumed = run(*flags[: -len(SMALL) - 4], "--epochs", 60, "--batch-size", 2, *SMALL, "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    assert "Epoch 1/60" not in resumed.stdout
+    assert RECIPE.run_here(monkeypatch, *flags, "--dropout", 0.1, "--resume") == 2
+    assert "--dropout was None, is 0.1" in capfd.readouterr().err
+    assert RECIPE.run_here(monkeypatch, *flags, "--resume") == 0
+    assert "Epoch 1/60" not in capfd.readouterr().out
     assert sorted(p.name for p in export.iterdir()) == ["1", "README.md"]
 
 
@@ -168,7 +140,7 @@ def test_mistakes_get_one_line_and_leave_nothing(
         flags += ["--export", "model"]
     before = sorted(p.name for p in here.iterdir())
     monkeypatch.chdir(here)
-    assert run_here(monkeypatch, *flags) == 2
+    assert RECIPE.run_here(monkeypatch, *flags) == 2
     printed = capfd.readouterr().err
     assert message in printed
     assert "Traceback" not in printed
@@ -192,7 +164,7 @@ def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypat
     flags += " --dtype mixed_bfloat16 --average 0.9 --warmup 0.1 --label-smoothing 0.1"
     flags += " --adversarial 0.1 --validation-share 0.2"
     flags += " --max-batch-tokens 400 --subword-sampling 0.2 --batch-size 16 --epochs 1"
-    assert run_here(monkeypatch, *flags.split(), "--export", "model") == 0
+    assert RECIPE.run_here(monkeypatch, *flags.split(), "--export", "model") == 0
     printed = capfd.readouterr().out
     for words in (
         "labels `blue`, `rot`, of which a text may have any number",
@@ -210,9 +182,28 @@ def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypat
 
 
 def test_help_lists_the_flags():
-    done = run("--help", env={**os.environ, "COLUMNS": "100"})
+    done = RECIPE.run("--help", env={**os.environ, "COLUMNS": "100"})
     assert done.returncode == 0
     for flag in ("--data", "--text-column", "--label-column", "--units", "--num-layers", "--cell"):
         assert flag in done.stdout
     for flag in ("--epochs", "--init", "--export", "--resume", "--seed", "--limit"):
         assert flag in done.stdout
+
+
+def test_a_language_model_s_layers_are_where_it_begins(table, tmp_path, monkeypatch, capfd):
+    tokenizer = textlstm.SentencePieceTokenizer.train(["a good or bad thing number 123"], 40)
+    language_model = textlstm.LanguageModel(tokenizer, units=6, num_layers=1, embedding_dim=4)
+    learned = tmp_path / "learned"
+    textlstm.export(language_model, learned)
+    flags = ["--data", table, "--language-model", learned, "--export", tmp_path / "model"]
+    refused = RECIPE.run_here(monkeypatch, *flags, "--units", 8, "--average", 0.9)
+    assert refused == 2
+    assert "--units, --average: does not go with --language-model" in capfd.readouterr().err
+    flags += ["--epochs", 3, "--language-loss", 0.1, "--compact"]
+    assert RECIPE.run_here(monkeypatch, *flags) == 0
+    assert f"Beginning with {learned}" in capfd.readouterr().out
+    model = textlstm.load(tmp_path / "model")
+    assert model.tokenizer.pieces == tokenizer.pieces
+    other = ["--data", table, "--language-model", tmp_path / "model"]
+    assert RECIPE.run_here(monkeypatch, *other, "--export", tmp_path / "other") == 2
+    assert "is a TextClassifier, no LanguageModel" in capfd.readouterr().err

@@ -1,33 +1,13 @@
 """The recipe as a user runs it: a process, its output, its folder, its answer to mistakes."""
 
 import json
-import runpy
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from recipe_runner import Recipe
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "translation.py"
+RECIPE = Recipe("translation")
 SMALL = ["--units", "8", "--embedding-dim", "8", "--epochs", "1"]
-
-
-def run(*flags):
-    command = [sys.executable, str(RECIPE), *map(str, flags)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=500)
-
-
-def run_here(monkeypatch, *flags) -> int:
-    """Runs the recipe in this process, which has TensorFlow already; returns its exit status."""
-    monkeypatch.syspath_prepend(RECIPE.parent)
-    monkeypatch.setattr(sys, "argv", [str(RECIPE), *map(str, flags)])
-    try:
-        runpy.run_path(str(RECIPE), run_name="__main__")
-    except SystemExit as end:
-        return end.code
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +21,7 @@ def table(tmp_path_factory):
 
 def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
     export = tmp_path / "models" / "sample"
-    done = run("--limit", 120, "--vocabulary-size", 900, "--export", export, *SMALL)
+    done = RECIPE.run("--limit", 120, "--vocabulary-size", 900, "--export", export, *SMALL)
     assert done.returncode == 0, done.stderr
     for words in (
         "Data: embedded phrase book, English and Chinese",
@@ -68,19 +48,12 @@ def test_a_run_that_is_killed_is_resumed_and_fine_tuned_with_more_data(
     first = tmp_path / "first"
     flags = ["--data", table, "--export", first, "--shared-vocabulary", "--batch-size", 2]
     flags += ["--test-size", 20, "--validation-size", 10, *SMALL, "--epochs", 3]
-    command = [sys.executable, str(RECIPE), *map(str, flags)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    while not (first / ".training/state/training.npz").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    RECIPE.run_and_kill(*flags, when=first / ".training/state/training.npz")
     assert not (first / "1").exists()
 
-    assert run_here(monkeypatch, *flags, "--units", 16, "--resume") == 2
+    assert RECIPE.run_here(monkeypatch, *flags, "--units", 16, "--resume") == 2
     assert "--units was 8, is 16" in capfd.readouterr().err
-    assert run_here(monkeypatch, *flags, "--resume") == 0
+    assert RECIPE.run_here(monkeypatch, *flags, "--resume") == 0
     out = capfd.readouterr().out
     assert "170 train, 10 validation, 20 test pairs" in out
     assert "SentencePiece tokens for both languages" in out
@@ -92,9 +65,9 @@ def test_a_run_that_is_killed_is_resumed_and_fine_tuned_with_more_data(
     extra.write_text("\n".join(rows), "utf-8")
     flags = ["--data", table, "--more-data", extra, "--init", first]
     flags += ["--export", tmp_path / "second", "--epochs", 1, "--limit", 60]
-    assert run_here(monkeypatch, *flags) == 0
+    assert RECIPE.run_here(monkeypatch, *flags) == 0
     out = capfd.readouterr().out
-    assert f"Fine-tuning {first}" in out and "of more whose source stands in" in out
+    assert f"Fine-tuning {first}" in out and "of more with a source that also stands in" in out
 
 
 @pytest.mark.parametrize(
@@ -111,7 +84,7 @@ def test_a_run_that_is_killed_is_resumed_and_fine_tuned_with_more_data(
 def test_a_mistake_is_one_line(table, tmp_path, monkeypatch, capfd, flags, message):
     flags = [flag.format(table=table) for flag in flags]
     export = tmp_path / "export"
-    status = run_here(monkeypatch, "--export", export, "--epochs", 1, *flags)
+    status = RECIPE.run_here(monkeypatch, "--export", export, "--epochs", 1, *flags)
     error = capfd.readouterr().err
     assert status == 2
     assert error.startswith("error: ") and error.count("\n") == 1 and message in error
@@ -122,5 +95,5 @@ def test_files_of_unequal_length_are_told_with_both_counts(tmp_path, monkeypatch
     (tmp_path / "a.en").write_text("One.\n" * 30, "utf-8")
     (tmp_path / "a.de").write_text("Eins.\n" * 28, "utf-8")
     data = [tmp_path / "a.en", tmp_path / "a.de"]
-    assert run_here(monkeypatch, "--data", *data, "--export", tmp_path / "e") == 2
+    assert RECIPE.run_here(monkeypatch, "--data", *data, "--export", tmp_path / "e") == 2
     assert "a.en has 30 lines and a.de 28" in capfd.readouterr().err
