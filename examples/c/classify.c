@@ -16,10 +16,13 @@
 
 #define PROGRAM "classify"
 #define TASK "TextClassifier"
+#define SIGNATURE "serving_default"
+#define OPTIONS ""
 #include "model_folder.h"
 
 enum { LABEL, SCORE, PROBABILITIES, CLASSES, OUTPUTS };
 
+static const Given GIVEN[] = {{"text", TF_STRING}}; /* [texts] */
 static const Wanted WANTED[OUTPUTS] = {
     [LABEL] = {"label", TF_STRING, 1},                /* [texts] */
     [SCORE] = {"score", TF_FLOAT, 1},                 /* [texts] */
@@ -29,7 +32,7 @@ static const Wanted WANTED[OUTPUTS] = {
 
 int main(int argc, char **argv) {
   check_call(argc, argv);
-  Model model = load_model(argv[1], WANTED, OUTPUTS);
+  Model model = load_model(argv[1], GIVEN, 1, WANTED, OUTPUTS);
 
   /* Where there is no text, an empty one still tells the names of the classes, so that the header
    * is always printed; its row is not. */
@@ -37,7 +40,9 @@ int main(int argc, char **argv) {
   Text *texts = read_texts(argc, argv, &count);
   const Text nothing = {"", 0};
   TF_Tensor *results[OUTPUTS] = {NULL};
-  ask(&model, count > 0 ? texts : &nothing, count > 0 ? count : 1, results);
+  const size_t rows = count > 0 ? count : 1;
+  TF_Tensor *input = string_tensor(count > 0 ? texts : &nothing, rows);
+  ask(&model, &input, rows, results);
   free_texts(argc, texts, count);
 
   /* The table. %.9g keeps every float32 exactly. */

@@ -1,8 +1,8 @@
-/* model_folder.h: what the programs of this folder share: ask the signature serving_default of an
- * exported model, texts in, one row of answers for each.
+/* model_folder.h: what the programs of this folder share: ask a signature of an exported model,
+ * texts in, one row of answers for each.
  *
- * A program defines PROGRAM, its name, and TASK, the task of the models it takes, as strings, and
- * includes this file. Reading from top to bottom: reporting a failure, finding the graph's tensors
+ * A program defines as strings PROGRAM, its name, TASK, the task of the models it takes, SIGNATURE,
+ * what it asks of them, and OPTIONS, those of its usage, and includes this file. Reading from top to bottom: reporting a failure, finding the graph's tensors
  * in textlstm.json, the texts, a loaded model and its answers.
  *
  * Every failure is one line on standard error that begins with the program's name. The exit status
@@ -230,15 +230,15 @@ static Json open_json(const char *folder, const char *path) {
 }
 
 /* The graph's tensor behind one input or output ("inputs" or "outputs", then its name) of the
- * signature serving_default. A tensor's name is OPERATION:INDEX. */
+ * signature. A tensor's name is OPERATION:INDEX. */
 static TF_Output find_tensor(TF_Graph *graph, Json json, const char *path, const char *side,
                              const char *name, TF_DataType type) {
-  const char *const keys[] = {"signatures", "serving_default", side, name, "tensor"};
+  const char *const keys[] = {"signatures", SIGNATURE, side, name, "tensor"};
   const char *tensor = string_at(json, keys, sizeof keys / sizeof *keys);
   if (tensor == NULL) {
     const char *const task_key[] = {"task"};
     const char *task = string_at(json, task_key, 1);
-    fail("%s: the signature serving_default has no \"%s\" among its %s: this program takes a " TASK
+    fail("%s: the signature " SIGNATURE " has no \"%s\" among its %s: this program takes a " TASK
          ", and this is a %s",
          path, name, side, task != NULL ? task : "folder that names no task");
   }
@@ -330,6 +330,12 @@ static void free_texts(int argc, Text *texts, size_t count) {
 
 /* ---- The model ------------------------------------------------------------------------------ */
 
+/* One input of the signature. */
+typedef struct {
+  const char *name;
+  TF_DataType type;
+} Given;
+
 /* One output of the signature; the first of its dimensions is that of the texts. */
 typedef struct {
   const char *name;
@@ -337,7 +343,7 @@ typedef struct {
   int dimensions;
 } Wanted;
 
-enum { MAX_OUTPUTS = 8 };
+enum { MAX_INPUTS = 8, MAX_OUTPUTS = 8 };
 
 typedef struct {
   const char *folder;
@@ -345,22 +351,23 @@ typedef struct {
   TF_Session *session;
   TF_SessionOptions *options;
   TF_Status *status;
-  TF_Output input, outputs[MAX_OUTPUTS];
+  TF_Output inputs[MAX_INPUTS], outputs[MAX_OUTPUTS];
   const Wanted *wanted;
-  int count; /* of the outputs */
+  int input_count, count; /* count: of the outputs */
 } Model;
 
 /* Show how the program is called, and end, unless it was called with a folder. */
 static void check_call(int argc, char **argv) {
   if (argc < 2 || argv[1][0] == '-') {
-    fprintf(stderr, "usage: " PROGRAM " MODEL_VERSION_FOLDER [TEXT ...]   (without TEXT: one text "
-                    "per line of standard input)\n");
+    fprintf(stderr, "usage: " PROGRAM " MODEL_VERSION_FOLDER " OPTIONS "[TEXT ...]   (without TEXT: "
+                    "one text per line of standard input)\n");
     exit(2);
   }
 }
 
 /* Load the graph and its variables, and find its tensors. */
-static Model load_model(const char *folder, const Wanted *wanted, int count) {
+static Model load_model(const char *folder, const Given *given, int input_count,
+                        const Wanted *wanted, int count) {
   const char *inside = "/assets.extra/textlstm.json";
   char *path = grow(NULL, strlen(folder) + strlen(inside) + 1);
   strcat(strcpy(path, folder), inside);
@@ -372,6 +379,7 @@ static Model load_model(const char *folder, const Wanted *wanted, int count) {
                  .options = TF_NewSessionOptions(),
                  .status = TF_NewStatus(),
                  .wanted = wanted,
+                 .input_count = input_count,
                  .count = count};
   const char *tags[] = {"serve"}; /* the tag of every inference SavedModel */
   model.session = TF_LoadSessionFromSavedModel(model.options, NULL, folder, tags, 1, model.graph,
@@ -381,7 +389,9 @@ static Model load_model(const char *folder, const Wanted *wanted, int count) {
          "version named in its textlstm.json: %s",
          folder, TF_Version(), TF_Message(model.status));
   }
-  model.input = find_tensor(model.graph, json, path, "inputs", "text", TF_STRING);
+  for (int i = 0; i < input_count; i++) {
+    model.inputs[i] = find_tensor(model.graph, json, path, "inputs", given[i].name, given[i].type);
+  }
   for (int i = 0; i < count; i++) {
     model.outputs[i] =
         find_tensor(model.graph, json, path, "outputs", wanted[i].name, wanted[i].type);
@@ -392,13 +402,13 @@ static Model load_model(const char *folder, const Wanted *wanted, int count) {
   return model;
 }
 
-/* One run for all texts together; one result for each output, with a row for each text. */
-static void ask(Model *model, const Text *texts, size_t rows, TF_Tensor **results) {
-  TF_Tensor *text = string_tensor(texts, rows);
-  TF_SessionRun(model->session, NULL, &model->input, &text, 1, model->outputs, results,
-                model->count, NULL, 0, NULL, model->status);
+/* One run for all texts together; one result for each output, with a row for each text. The inputs
+ * are given back. */
+static void ask(Model *model, TF_Tensor **inputs, size_t rows, TF_Tensor **results) {
+  TF_SessionRun(model->session, NULL, model->inputs, inputs, model->input_count, model->outputs,
+                results, model->count, NULL, 0, NULL, model->status);
   if (TF_GetCode(model->status) != TF_OK) {
-    fail("%s: TensorFlow %s cannot run the signature serving_default on this batch (of %zu): give "
+    fail("%s: TensorFlow %s cannot run the signature " SIGNATURE " on this batch (of %zu): give "
          "fewer texts at once if memory ran out, otherwise export again: %s",
          model->folder, TF_Version(), rows, TF_Message(model->status));
   }
@@ -413,10 +423,10 @@ static void ask(Model *model, const Text *texts, size_t rows, TF_Tensor **result
            model->folder, model->wanted[i].name, rows);
     }
   }
-  TF_DeleteTensor(text);
+  for (int i = 0; i < model->input_count; i++) TF_DeleteTensor(inputs[i]);
 }
 
-static void print_string(const TF_TString *string) {
+static inline void print_string(const TF_TString *string) {
   fwrite(TF_StringGetDataPointer(string), 1, TF_StringGetSize(string), stdout);
 }
 

@@ -11,10 +11,13 @@
 
 #define PROGRAM "translate"
 #define TASK "Translator"
+#define SIGNATURE "serving_default"
+#define OPTIONS ""
 #include "model_folder.h"
 
 enum { TRANSLATION, SCORE, OUTPUTS };
 
+static const Given GIVEN[] = {{"text", TF_STRING}}; /* [texts] */
 static const Wanted WANTED[OUTPUTS] = {
     [TRANSLATION] = {"translation", TF_STRING, 1}, /* [texts] */
     [SCORE] = {"score", TF_FLOAT, 1},              /* [texts] */
@@ -22,12 +25,13 @@ static const Wanted WANTED[OUTPUTS] = {
 
 int main(int argc, char **argv) {
   check_call(argc, argv);
-  Model model = load_model(argv[1], WANTED, OUTPUTS);
+  Model model = load_model(argv[1], GIVEN, 1, WANTED, OUTPUTS);
 
   size_t count = 0;
   Text *texts = read_texts(argc, argv, &count);
   TF_Tensor *results[OUTPUTS] = {NULL};
-  ask(&model, texts, count, results);
+  TF_Tensor *input = string_tensor(texts, count);
+  ask(&model, &input, count, results);
   free_texts(argc, texts, count);
 
   const TF_TString *translation = TF_TensorData(results[TRANSLATION]);

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from examples.c_program import build_program, call_program
 
 import textlstm
 from textlstm import LanguageModel, SentencePieceTokenizer
@@ -129,3 +130,39 @@ def test_serving_default_and_reloading(model, served):
 def test_options_that_make_no_sense(served, options, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         generate(served, PROMPTS, **options)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    return build_program(tmp_path_factory.mktemp("c"), "generate")
+
+
+def test_a_c_program_writes_the_same(program, served):
+    version = served[1] / "1"
+    flags = ["--seed=-3", "--temperature=0.8", "--top-p=0.95", "--max-tokens=25", "--top-k=40"]
+    expected = generate(
+        served, PROMPTS[:2], seed=-3, temperature=0.8, top_p=0.95, top_k=40, max_tokens=25
+    )
+    done = call_program(program, version, *flags, "--", *PROMPTS[:2])
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("\t") for line in done.stdout.decode().split("\n")[:-1]]
+    texts = [text.replace("\\", "\\\\").replace("\n", "\\n") for text in as_text(expected["text"])]
+    assert [text for _, text in rows] == texts
+    np.testing.assert_allclose([float(p) for p, _ in rows], expected["log_prob"], rtol=1e-5)
+    piped = call_program(program, version, *flags, stdin="\n".join(PROMPTS[:2]).encode() + b"\n")
+    assert piped.stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("--heat=1", b"--heat=1: is no option of this program: the options are [--max-tokens=200]"),
+        ("--seed=1.5", b"--seed=1.5: is no whole number: give a number such as --seed=0"),
+        ("--top-p=", b"--top-p=: is no number"),
+        ("--top-p=2", b"top_p must be in (0, 1]; got"),
+    ],
+)
+def test_a_wrong_option_of_the_c_program_is_one_line(program, served, flag, message):
+    done = call_program(program, served[1] / "1", flag, "a")
+    assert done.returncode == 1 and message in done.stderr
+    assert done.stderr.startswith(b"generate: ") and done.stderr.count(b"\n") == 1
