@@ -44,6 +44,7 @@ SHAPE = {
     "units": 512,
     "num_layers": 2,
     "embedding_dim": 256,
+    "cutoffs": [],
     "dropout": 0.3,
     "input_dropout": 0.3,
     "hidden_dropout": 0.2,
@@ -216,6 +217,14 @@ def read_flags() -> argparse.Namespace:
 
     add = parser.add_argument_group("language model").add_argument
     add("--embedding-dim", type=positive, help=f"default {SHAPE['embedding_dim']}")
+    add(
+        "--cutoffs",
+        nargs="+",
+        type=positive,
+        metavar="ID",
+        help="of a large vocabulary: the first ids of clusters of rare tokens, such as 4000 of "
+        "30,000 words, for an adaptive softmax; default none",
+    )
     for name, of in (
         ("dropout", "of the last layer's outputs"),
         ("input_dropout", "of the token vectors"),

@@ -1,5 +1,7 @@
 """What language models are regularised with, and their loss over large vocabularies."""
 
+import importlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,8 @@ import tensorflow as tf
 from textlstm.layers import (
     ActivationRegularization,
     CarriedStates,
+    LanguageHead,
+    TokenEmbedding,
     chunked_surprise,
     smoothed_surprise,
 )
@@ -45,8 +49,6 @@ def test_carried_states():
 
 @pytest.mark.parametrize("tokens", [1, 7, 16, 50])
 def test_chunks_give_what_the_whole_gives(tokens, monkeypatch):
-    import importlib
-
     module = importlib.import_module("textlstm.layers.chunked_surprise")
     monkeypatch.setattr(module, "_LOGITS", 30 * 16)  # 16 tokens at a time
     rng = np.random.default_rng(tokens)
@@ -72,3 +74,65 @@ def test_chunks_give_what_the_whole_gives(tokens, monkeypatch):
     np.testing.assert_allclose(surprise, expected, rtol=1e-5)
     for one, other in zip(got, gradients):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 5, 16, 40])
+def test_only_the_first_tokens_may_count(count, monkeypatch):
+    module = importlib.import_module("textlstm.layers.chunked_surprise")
+    monkeypatch.setattr(module, "_LOGITS", 30 * 16)
+    rng = np.random.default_rng(count)
+    hidden, vectors = (tf.constant(rng.normal(size=(n, 5)), "float32") for n in (40, 30))
+    bias, labels = tf.zeros(30), rng.integers(0, 30, 40)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([hidden, vectors])
+        found = chunked_surprise(hidden, vectors, bias, labels, tf.constant(count))
+        first = chunked_surprise(hidden[:count], vectors, bias, labels[:count]) if count else 0.0
+        totals = tf.reduce_sum(found), tf.reduce_sum(first)
+    np.testing.assert_allclose(found[:count], first, rtol=1e-6)
+    np.testing.assert_array_equal(found[count:], 0)
+    if count:
+        for thing in (hidden, vectors):
+            got, expected = (tape.gradient(total, thing) for total in totals)
+            np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("cutoffs", [(10,), (4, 20, 29)])
+@pytest.mark.parametrize("tie", [True, False])
+def test_an_adaptive_softmax_is_a_distribution_and_gives_its_own_surprise(tie, cutoffs):
+    embedding = TokenEmbedding(30, 5)
+    head = LanguageHead(embedding, tie, cutoffs)
+    head.build((None, None, 8 if tie else 5))
+    rng = np.random.default_rng(0)
+    for variable in head.variables:
+        variable.assign(rng.normal(size=variable.shape))
+    hidden = tf.constant(rng.normal(size=(3, 40, 8 if tie else 5)), "float32")
+    labels = rng.integers(0, 30, (3, 40))
+    variables = [v.value for v in head.trainable_variables]
+
+    @tf.function
+    def run(whole):
+        with tf.GradientTape() as tape:
+            tape.watch(hidden)
+            if whole:
+                surprise = smoothed_surprise(head(hidden), labels, 0.0)
+            else:
+                surprise = head.surprise(hidden, labels)
+            total = tf.reduce_sum(surprise**2)
+        return surprise, tape.gradient(total, [hidden, *variables])
+
+    log_probs = head(hidden)
+    np.testing.assert_allclose(np.exp(log_probs).sum(axis=-1), 1, rtol=1e-5)
+    expected, gradients = run(True)
+    surprise, got = run(False)
+    np.testing.assert_allclose(surprise, expected, rtol=1e-4)
+    for one, other in zip(got, gradients, strict=True):
+        if one is None and not tie:  # of the embedding
+            continue
+        one, other = (tf.convert_to_tensor(gradient) for gradient in (one, other))
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("cutoffs", [(0,), (30,), (5, 5), (9, 4)])
+def test_cutoffs_that_do_not_grow_are_named(cutoffs):
+    with pytest.raises(ValueError, match="`cutoffs` must grow"):
+        LanguageHead(TokenEmbedding(30, 5), cutoffs=cutoffs)

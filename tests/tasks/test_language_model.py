@@ -123,7 +123,7 @@ def test_a_large_vocabulary_gives_what_a_small_one_does(letters, monkeypatch):
     for tie in (True, False):
         model = make_model(letters, tie_embeddings=tie)
         expected = model.score(LINES[:3])
-        monkeypatch.setattr(textlstm.tasks.language_model, "_LARGE_VOCABULARY", 10)
+        monkeypatch.setattr(textlstm.layers.language_head, "_LARGE_VOCABULARY", 10)
         again = LanguageModel.from_config(model.get_config())
         again.set_weights(model.get_weights())
         np.testing.assert_allclose(again.score(LINES[:3]), expected, rtol=1e-5)
@@ -179,6 +179,18 @@ def test_line_breaks_and_spaces_are_kept(letters):
     assert model.generate([VERSE[:11]], temperature=0) == [VERSE[11:]]
 
 
+def test_an_adaptive_softmax_learns_writes_and_is_exported(letters, tmp_path):
+    model = make_model(letters, cutoffs=[8, 14])
+    model.compile(textlstm.tasks.Adam(0.02))
+    history = model.fit(LINES, epochs=3, batch_size=4, window=20, validation_split=0, verbose=0)
+    assert history.history["loss"][-1] < 0.85 * history.history["loss"][0]
+    texts = LINES[:3]
+    expected = [sum(log_probs_by_steps(model, text)) for text in texts]
+    np.testing.assert_allclose(model.score(texts), expected, rtol=1e-5)
+    again = textlstm.load(textlstm.export(model, tmp_path / "model"))
+    assert again.generate(["the"], seed=5) == model.generate(["the"], seed=5)
+
+
 def test_saved_and_loaded(model, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
@@ -227,5 +239,7 @@ def test_mistakes_are_told(model, call, message):
 def test_arguments_out_of_range(letters):
     with pytest.raises(InputError, match="`weight_drop` must be in"):
         make_model(letters, weight_drop=1.0)
+    with pytest.raises(InputError, match="`cutoffs` must grow"):
+        make_model(letters, cutoffs=[5, 900])
     with pytest.raises(InputError, match="give it to your own cell"):
         make_model(letters, cell=GRUCell(4), weight_drop=0.5)

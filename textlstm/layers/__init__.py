@@ -1,6 +1,7 @@
 """Layers: what a model is made of."""
 
 from textlstm.layers.activation_regularization import ActivationRegularization
+from textlstm.layers.adaptive_surprise import adaptive_log_probs, adaptive_surprise
 from textlstm.layers.attention import (
     AdditiveAttention,
     Attention,
@@ -53,6 +54,8 @@ __all__ = [
     "TiedHead",
     "TokenEmbedding",
     "WordDropout",
+    "adaptive_log_probs",
+    "adaptive_surprise",
     "chunked_surprise",
     "make_attention",
     "make_pooling",

@@ -6,7 +6,7 @@ from keras import ops
 _LOGITS = 2**24
 
 
-def chunked_surprise(hidden, vectors, bias, labels):
+def chunked_surprise(hidden, vectors, bias, labels, count=None):
     """Computes -log p of labels from hidden states, without ever holding the logits of all.
 
     With z = h Vᵀ + b for each hidden state h, and y its label:
@@ -24,6 +24,8 @@ def chunked_surprise(hidden, vectors, bias, labels):
         vectors: V, `[vocabulary_size, dim]`.
         bias: b, `[vocabulary_size]`.
         labels: ints, `[tokens]`.
+        count: number of the tokens, from the first on, that are computed at all, an int or a scalar
+            tensor; default: all. The surprise of the others is 0.
 
     Returns:
         float32 `[tokens]`.
@@ -32,6 +34,8 @@ def chunked_surprise(hidden, vectors, bias, labels):
     size = max(16, _LOGITS // vocabulary_size)
     tokens = ops.shape(hidden)[0]
     chunks = (tokens + size - 1) // size
+    count = ops.cast(tokens if count is None else count, "int32")
+    used = (count + size - 1) // size  # chunks with a token that counts
     labels = _in_chunks(ops.cast(labels, "int32"), chunks, size)
 
     def logits_of(h, vectors, bias):
@@ -41,17 +45,23 @@ def chunked_surprise(hidden, vectors, bias, labels):
     def surprise(hidden, vectors, bias):
         parts = _in_chunks(hidden, chunks, size)  # [chunks, size, dim]
 
-        def of_chunk(chunk):
-            h, y = chunk
-            z = logits_of(h, vectors, bias)
+        def of_chunk(n, totals, surprises):
+            z = logits_of(parts[n], vectors, bias)
             total = ops.logsumexp(z, axis=-1)
-            return total, total - ops.take_along_axis(z, y[:, None], axis=-1)[:, 0]
+            surprise = total - ops.take_along_axis(z, labels[n][:, None], axis=-1)[:, 0]
+            totals = ops.slice_update(totals, (n, 0), total[None])
+            return n + 1, totals, ops.slice_update(surprises, (n, 0), surprise[None])
 
-        totals, surprises = ops.map(of_chunk, (parts, labels))  # [chunks, size] each
+        zeros = ops.zeros((chunks, size), "float32")
+        start = ops.convert_to_tensor(0, "int32")
+        _, totals, surprises = ops.while_loop(
+            lambda n, *_: n < used, of_chunk, (start, zeros, zeros)
+        )
+        counts = ops.cast(ops.arange(tokens, dtype="int32") < count, "float32")
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            weights = _in_chunks(ops.cast(upstream, "float32"), chunks, size)
+            weights = _in_chunks(counts * ops.cast(upstream, "float32"), chunks, size)
 
             def of_chunk(n, d_hidden, d_vectors, d_bias):
                 h, y, total, weight = (x[n] for x in (parts, labels, totals, weights))
@@ -63,19 +73,18 @@ def chunked_surprise(hidden, vectors, bias, labels):
                 d_bias += ops.sum(ops.cast(dz, "float32"), axis=0)
                 return n + 1, d_hidden, d_vectors, d_bias
 
-            start = (
-                ops.convert_to_tensor(0, "int32"),
+            zeros = (
                 ops.zeros((chunks * size, dim), hidden.dtype),
                 ops.zeros((vocabulary_size, dim), "float32"),
                 ops.zeros((vocabulary_size,), "float32"),
             )
             _, d_hidden, d_vectors, d_bias = ops.while_loop(
-                lambda n, *_: n < chunks, of_chunk, start
+                lambda n, *_: n < used, of_chunk, (start, *zeros)
             )
             d_hidden = d_hidden[:tokens]
             return d_hidden, ops.cast(d_vectors, vectors.dtype), ops.cast(d_bias, bias.dtype)
 
-        return ops.reshape(surprises, (-1,))[:tokens], gradient
+        return counts * ops.reshape(surprises, (-1,))[:tokens], gradient
 
     return surprise(hidden, vectors, bias)
 

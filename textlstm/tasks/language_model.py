@@ -57,6 +57,8 @@ class LanguageModel(Task):
             to the other; default `False`.
         tie_embeddings: whether the logits are made with the vectors of the embedding
             (`LanguageHead`); default `True`.
+        cutoffs: the first ids of clusters of rare tokens, for an adaptive softmax, such as `[4000]`
+            of a list of 30,000 words; default none (`LanguageHead`).
         dropout: share of the last layer's outputs set to zero in training; default 0.3.
         input_dropout: likewise of the token vectors; default 0.3.
         hidden_dropout: likewise of the outputs between recurrent layers; default 0.2.
@@ -106,6 +108,7 @@ class LanguageModel(Task):
         embedding_dim: int = 256,
         residual: bool = False,
         tie_embeddings: bool = True,
+        cutoffs: Sequence[int] = (),
         dropout: float = 0.3,
         input_dropout: float = 0.3,
         hidden_dropout: float = 0.2,
@@ -130,6 +133,12 @@ class LanguageModel(Task):
             raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
         if weight_drop and not isinstance(cell, str):
             raise InputError("weight_drop is of a cell by name; give it to your own cell instead")
+        ends = (0, *cutoffs, tokenizer.vocabulary_size)
+        if any(later <= earlier for earlier, later in zip(ends, ends[1:])):
+            raise InputError(
+                "Argument `cutoffs` must grow, from above 0 to below the size of the vocabulary, "
+                f"{tokenizer.vocabulary_size}. Received: {list(cutoffs)}"
+            )
         super().__init__(**kwargs)
 
         # === Config ===
@@ -142,6 +151,7 @@ class LanguageModel(Task):
             "embedding_dim": embedding_dim,
             "residual": residual,
             "tie_embeddings": tie_embeddings,
+            "cutoffs": list(cutoffs),
             "dropout": dropout,
             "input_dropout": input_dropout,
             "hidden_dropout": hidden_dropout,
@@ -182,7 +192,7 @@ class LanguageModel(Task):
         self.regularization = ActivationRegularization(
             activation_regularization, change_regularization, dtype=dtype
         )
-        self.head = LanguageHead(self.embedding, tie_embeddings, dtype=dtype, name="head")
+        self.head = LanguageHead(self.embedding, tie_embeddings, cutoffs, dtype=dtype, name="head")
         self.carried = CarriedStates(
             [(num_layers, size) for size in self.rnn.state_sizes], dtype=dtype, name="carried"
         )

@@ -296,8 +296,9 @@ class TextClassifier(StringClassifier):
             **options,
         )
         pairs = [(classifier.embedding, embedding), (classifier.recurrent, rnn)]
-        if classifier.language_head is not None and language_model.head.tie:
-            pairs.append((classifier.language_head, language_model.head))
+        head = language_model.head
+        if classifier.language_head is not None and head.tie and not head.cutoffs:
+            pairs.append((classifier.language_head, head))
         for new, learned in pairs:
             new.set_weights(learned.get_weights())
         return classifier
