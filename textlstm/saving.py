@@ -303,7 +303,9 @@ def _card(model, folder: Path, number: int, scores: Mapping, about: Mapping) -> 
     if scores:
         lines += ["## Scores", "", f"Measured on version {number}.", "", "| metric | value |"]
         lines += ["| --- | --- |"]
-        lines += [f"| {name} | {_figure(value)} |" for name, value in scores.items()]
+        for name, value in scores.items():
+            name = name.replace("|", r"\|")  # of a metric's signature, in a table
+            lines += [f"| {name} | {_figure(value)} |"]
         lines += [""]
     for heading, text in about.items():
         lines += [f"## {heading}", "", text, ""]
@@ -335,4 +337,6 @@ def _card(model, folder: Path, number: int, scores: Mapping, about: Mapping) -> 
 
 
 def _figure(value) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"

@@ -22,14 +22,21 @@ def make_cell(cell, units: int, dtype):
     return CELLS[cell](units, dtype=dtype) if isinstance(cell, str) else cell
 
 
-def describe_cells(recurrent: RNN) -> str:
-    """Says what a recurrent layer is: "2-layer bidirectional LSTM of 128 units (peephole)"."""
+def describe_cells(recurrent: RNN, num_layers: int | None = None) -> str:
+    """Says what a recurrent layer is: "a 2-layer bidirectional LSTM of 128 units (peephole)".
+
+    Args:
+        recurrent: the layer.
+        num_layers: what is said instead of its own number of layers, where others are like it.
+    """
     cell = recurrent.cell
-    layers = f"{recurrent.num_layers}-layer " if recurrent.num_layers > 1 else ""
+    num_layers = num_layers or recurrent.num_layers
+    layers = f"{num_layers}-layer " if num_layers > 1 else ""
     residual = "residual " if recurrent.residual else ""
     directions = "bidirectional " if recurrent.bidirectional else ""
     units = getattr(cell, "units", recurrent.state_sizes[0])
     variants = [name.replace("_", " ") for name in _VARIANTS if getattr(cell, name, False)]
     variant = f" ({', '.join(variants)})" if variants else ""
     name = type(cell).__name__.removesuffix("Cell")
-    return f"{layers}{residual}{directions}{name} of {units} units{variant}"
+    words = f"{layers}{residual}{directions}{name} of {units} units{variant}"
+    return f"an {words}" if words.startswith("LSTM") else f"a {words}"

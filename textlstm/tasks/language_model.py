@@ -708,7 +708,7 @@ class LanguageModel(Task):
     def describe(self) -> str:
         """Says in one sentence what the model is, for its card."""
         return (
-            f"A language model: a {describe_cells(self.rnn)} foretells the next of "
+            f"A language model: {describe_cells(self.rnn)} foretells the next of "
             f"{self.tokenizer.vocabulary_size:,} SentencePiece tokens; {self.count_params():,} "
             "parameters."
         )

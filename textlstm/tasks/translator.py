@@ -717,12 +717,12 @@ class Translator(Task):
 
     def describe(self) -> str:
         """Says in one sentence what the model is, for its card."""
-        kind = type(self.decoder.attention).__name__.removesuffix("Attention").lower()
-        options = [f"{kind} attention"]
-        if self.decoder.num_layers > 1:
-            options.append(f"asked by the {self.decoder.attend} layer")
-        if self.decoder.input_feeding:
-            options.append("input feeding")
+        decoder = self.decoder
+        kind = type(decoder.attention).__name__.removesuffix("Attention").lower()
+        asking = f"with {kind} attention"
+        if decoder.num_layers > 1:
+            asking = f"whose {decoder.attend} layer asks by {kind} attention"
+        feeding = " and input feeding" if decoder.input_feeding else ""
         sizes = f"{self.source_tokenizer.vocabulary_size:,} SentencePiece tokens for both languages"
         if self.target_tokenizer is not self.source_tokenizer:
             sizes = (
@@ -730,8 +730,9 @@ class Translator(Task):
                 f"{self.target_tokenizer.vocabulary_size:,} of the translations"
             )
         return (
-            f"A translator: a {describe_cells(self.encoder)} a direction reads the text, a "
-            f"{describe_cells(self.decoder.lower)} with {', '.join(options)} says the translation; "
+            f"A translator: {describe_cells(self.encoder)} a direction reads the text, "
+            f"{describe_cells(decoder.lower, decoder.num_layers)} {asking}{feeding} says the "
+            "translation; "
             f"{sizes}, {self.count_params():,} parameters. Texts are read up to "
             f"{self.max_tokens:,} tokens; what stands after that is not seen."
         )
