@@ -105,11 +105,16 @@ def simplifier():
 
 def form_of(body: str) -> str:
     """Names the form of a poem: how long its lines of verse are, and how many there are."""
-    verses = [verse for verse in _VERSE.split(body.replace("\n", "")) if verse]
+    verses = verses_of(body)
     lengths = {len(verse) for verse in verses}
     if len(lengths) != 1 or not lengths <= MEASURES.keys():
         return "杂言"
     return MEASURES[lengths.pop()] + LENGTHS.get(len(verses), "长篇")
+
+
+def verses_of(body: str) -> list[str]:
+    """Returns the lines of verse of a poem, without their marks."""
+    return [verse for verse in _VERSE.split(body.replace("\n", "")) if verse]
 
 
 if __name__ == "__main__":

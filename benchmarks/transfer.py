@@ -1,0 +1,166 @@
+r"""What a classifier of few labels gains by beginning as a language model.
+
+    python benchmarks/transfer.py --language-model models/generation-imdb \
+        --data aclImdb_v1.tar.gz --labels 1000 --draws 3
+
+Of the training part so many rows are drawn, as many of each label, and a tenth of them is what
+training stops by. On the same rows are trained: a classifier that begins with the language model's
+layers, unfrozen from the top, with lower rates below and a slanted triangle over all steps; the same
+kind of classifier as `recipes/sentiment.py` makes for these reviews with no language model (vectors
+of its own from the neighbours of each token, a convolution in front); and a linear model over
+n-grams. All are scored on the whole official test part, once.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+from common import add_output_flag, keras, write_results
+
+import textlstm
+from textlstm.data import own_vectors
+from textlstm.tasks import (
+    Adam,
+    GradualUnfreezing,
+    SlantedTriangularSchedule,
+    cosine_schedule,
+    discriminative_adam,
+)
+
+
+def main() -> None:
+    """Trains all on each draw, prints a table and writes the results."""
+    flags = read_flags()
+    source = textlstm.open_source(flags.data)
+    test = list(source.examples("test"))
+    texts, labels = [example.text for example in test], [example.label for example in test]
+    pool = list(source.examples("train"))
+    found: dict[str, list[float]] = {}
+    for seed in range(flags.draws):
+        train, validation = draw(pool, flags.labels, seed)
+        for name, make in (
+            ("from a language model", from_language_model),
+            ("without one", without),
+            ("n-grams", n_grams),
+        ):
+            started = time.perf_counter()
+            keras.utils.set_random_seed(seed)
+            answers = make(flags, train, validation)(texts)
+            accuracy = float(np.mean([a == b for a, b in zip(answers, labels, strict=True)]))
+            found.setdefault(name, []).append(accuracy)
+            seconds = time.perf_counter() - started
+            print(f"draw {seed}, {name}: {accuracy:.2%} ({seconds:.0f} s)", flush=True)
+    results = {"labels": flags.labels, "draws": flags.draws, "accuracy": found}
+    for name, values in found.items():
+        print(f"{name:24}{statistics.mean(values):>9.2%}")
+    write_results(flags.output, results)
+    print(f"Written to {flags.output}.json")
+
+
+def read_flags() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--language-model", required=True, metavar="FOLDER", help="an exported LanguageModel")
+    add("--data", required=True, metavar="PATH", help="labelled texts with a test part")
+    add("--labels", type=int, default=1000, help="rows of the training part; default 1000")
+    add("--draws", type=int, default=3, help="of rows and seeds; default 3")
+    add("--epochs", type=int, default=12, help="of the classifiers; default 12")
+    add("--batch-size", type=int, default=32, help="default 32")
+    add("--learning-rate", type=float, default=2e-3, help="of the top layer; default 0.002")
+    add("--language-loss", type=float, default=0.0, help="default 0")
+    add("--max-tokens", type=int, default=512, help="default 512")
+    add("--dtype", default="mixed_bfloat16", help="default mixed_bfloat16")
+    add_output_flag(parser, "transfer")
+    return parser.parse_args()
+
+
+def draw(pool: list, count: int, seed: int) -> tuple[list, list]:
+    """Draws as many rows of each label; returns those to train on, and a tenth to stop by."""
+    names = sorted({example.label for example in pool})
+    rng = np.random.default_rng(seed)
+    train, validation = [], []
+    for name in names:
+        rows = [example for example in pool if example.label == name]
+        chosen = [rows[i] for i in rng.permutation(len(rows))[: count // len(names)]]
+        held = max(1, len(chosen) // 10)
+        validation += chosen[:held]
+        train += chosen[held:]
+    return train, validation
+
+
+def sides(examples: list) -> tuple[list[str], list[str]]:
+    """Returns texts and labels."""
+    return [example.text for example in examples], [example.label for example in examples]
+
+
+def fit(flags, model, train, validation, callbacks) -> None:
+    """Trains a classifier, and keeps its best epoch."""
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_accuracy", mode="max", patience=flags.epochs, restore_best_weights=True
+    )
+    model.fit(
+        *sides(train),
+        validation_data=sides(validation),
+        batch_size=flags.batch_size,
+        epochs=flags.epochs,
+        callbacks=[*callbacks, stopping],
+        verbose=0,
+    )
+
+
+def steps_of(flags, train) -> int:
+    """Returns the steps of a training, about."""
+    return flags.epochs * -(-len(train) // flags.batch_size)
+
+
+def from_language_model(flags, train, validation):
+    """Trains the layers of the language model."""
+    names = sorted({example.label for example in train})
+    model = textlstm.TextClassifier.from_language_model(
+        textlstm.load(flags.language_model),
+        names,
+        max_tokens=flags.max_tokens,
+        language_loss=flags.language_loss,
+        dtype=flags.dtype,
+    )
+    rate = SlantedTriangularSchedule(flags.learning_rate, steps_of(flags, train))
+    model.compile(discriminative_adam(model, rate))
+    fit(flags, model, train, validation, [GradualUnfreezing()])
+    return model.classify
+
+
+def without(flags, train, validation):
+    """Trains a classifier that knows nothing but the rows it was given."""
+    texts, labels = sides(train)
+    tokenizer = textlstm.SentencePieceTokenizer.train(
+        texts, 8000 if len(texts) < 10_000 else 16_000, normalization="nmt_nfkc_cf"
+    )
+    model = textlstm.TextClassifier(
+        tokenizer,
+        sorted(set(labels)),
+        embedding_dim=192,
+        convolution=3,
+        convolution_filters=512,
+        convolution_pool=4,
+        token_dropout=0.3,
+        max_tokens=flags.max_tokens,
+        dtype=flags.dtype,
+    )
+    shape = tokenizer.vocabulary_size, model.embedding.output_dim
+    model.embedding.set_weights([own_vectors(model.encode(texts), *shape)])
+    rate = cosine_schedule(2e-3, steps_of(flags, train))
+    model.compile(Adam(rate, global_clipnorm=1.0), label_smoothing=0.1)
+    fit(flags, model, train, validation, [])
+    return model.classify
+
+
+def n_grams(flags, train, validation):
+    """Trains the linear model on all rows."""
+    return textlstm.train_ngram_baseline(*sides(train + validation)).predict
+
+
+main()
