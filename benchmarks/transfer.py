@@ -5,10 +5,10 @@ r"""What a classifier of few labels gains by beginning as a language model.
 
 Of the training part so many rows are drawn, as many of each label, and a tenth of them is what
 training stops by. On the same rows are trained: a classifier that begins with the language model's
-layers, unfrozen from the top, with lower rates below and a slanted triangle over all steps; the same
-kind of classifier as `recipes/sentiment.py` makes for these reviews with no language model (vectors
-of its own from the neighbours of each token, a convolution in front); and a linear model over
-n-grams. All are scored on the whole official test part, once.
+layers, unfrozen from the top, with lower rates below and a slanted triangle over all steps; the
+kind of classifier that `recipes/sentiment.py` makes for such reviews with no language model
+(vectors of its own from the neighbours of each token, a convolution in front); and a linear model
+over n-grams. All are scored on the whole official test part, once.
 """
 
 import argparse
