@@ -80,7 +80,8 @@ import keras, numpy as np, sys, textlstm
 lines = ["the cat sat on the mat", "the dog sat on the log"] * 6
 tokenizer = textlstm.SentencePieceTokenizer.train(lines, 200, "char", exact=True)
 keras.utils.set_random_seed(0)
-options = {"token_dropout": 0.1, "weight_drop": 0.2, "activation_regularization": 1.0}
+options = {"token_dropout": 0.1, "weight_drop": 0.2, "cutoffs": [12]}
+options |= {"activation_regularization": 1.0}
 model = textlstm.LanguageModel(tokenizer, units=8, embedding_dim=6, **options)
 history = model.fit(
     lines, validation_data=lines[:4], carry_states=True, batch_size=4, window=20, epochs=2,
