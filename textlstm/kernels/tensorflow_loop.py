@@ -6,6 +6,8 @@ bits, gates and memory of 32.
 
 import tensorflow as tf
 
+from textlstm.kernels.custom_gradient import custom_gradient
+
 # So many steps are written out in the body of a loop: TensorFlow spends on each round of a loop
 # as much as on several small operations. A step of training is long enough for fewer, and its
 # graph is made in half the time.
@@ -67,7 +69,7 @@ def run_with_gradient(sequence, tensors: dict, training):
         training: whether the steps are part of training.
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(tensors):
         results, kept = sequence.forward(tensors, keep=bool(training))
 

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from textlstm.kernels.custom_gradient import custom_gradient
+
 # So many logits are held at once, about: 64 MB of float32.
 _LOGITS = 2**24
 
@@ -41,7 +43,7 @@ def chunked_surprise(hidden, vectors, bias, labels, count=None):
     def logits_of(h, vectors, bias):
         return ops.cast(ops.matmul(h, ops.transpose(vectors)) + bias, "float32")
 
-    @ops.custom_gradient
+    @custom_gradient
     def surprise(hidden, vectors, bias):
         parts = _in_chunks(hidden, chunks, size)  # [chunks, size, dim]
 

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from textlstm.kernels.custom_gradient import custom_gradient
+
 
 def smoothed_surprise(logits, labels, smoothing: float):
     """Computes the cross-entropy of labels, smoothed or not, from logits.
@@ -26,7 +28,7 @@ def smoothed_surprise(logits, labels, smoothing: float):
     classes = logits.shape[-1]
     labels = ops.reshape(ops.cast(labels, "int32"), ops.shape(logits)[:-1])
 
-    @ops.custom_gradient
+    @custom_gradient
     def surprise(logits):
         wide = ops.cast(logits, "float32")
         highest = ops.max(wide, axis=-1, keepdims=True)

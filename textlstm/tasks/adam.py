@@ -28,6 +28,21 @@ class Adam(keras.optimizers.Adam):
         - Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015.
     """
 
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """Updates all weights, without a sum over replicas where there is one alone.
+
+        Keras's sum is a custom gradient, by which TensorFlow keeps each traced graph for ever.
+        """
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            if not tf.distribute.has_strategy():
+                for gradient, variable in zip(grads, trainable_variables):
+                    held = variable.value if isinstance(variable, keras.Variable) else variable
+                    self.update_step(gradient, held, learning_rate)
+                return
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+
     def update_step(self, gradient, variable, learning_rate):
         """Updates one weight."""
         is_plain = not self.amsgrad and not self.gradient_accumulation_steps
