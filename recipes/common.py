@@ -30,6 +30,7 @@ with quiet():
     import keras as keras
     import tensorflow as tf
 
+import textlstm
 from textlstm import InputError
 from textlstm.saving import check_export_folder
 from textlstm.tokenizers import SentencePieceTokenizer, suggest_vocabulary_size
@@ -179,6 +180,41 @@ def refuse_with_init(flags: argparse.Namespace, names: Iterable[str]) -> None:
             f"{', '.join(given)}: the shape of the model in --init {flags.init} cannot be changed; "
             "leave the flags out, or leave out --init"
         )
+
+
+def counts_of(split) -> str:
+    """Returns how many rows each part has, in words."""
+    return ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
+
+
+def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str) -> Path:
+    """Prints what the data is and what was noticed in it; returns the folder of the model.
+
+    Args:
+        recipe: name of the recipe, of which a model's name is made where none is given.
+        flags: the recipe's.
+        source: the data.
+        split: its parts.
+        counts: how many rows there are, in words.
+    """
+    print(f"Data: {source.description}\n  {counts}")
+    for note in split.notes:
+        print(f"  {note}")
+    export = Path(flags.export or MODELS / f"{recipe}-{source.name}")
+    print(f"The model will be exported to {export}")
+    return export
+
+
+def load_to_fine_tune(flags: argparse.Namespace, kind: type):
+    """Loads the model of `--init`, which must be of the recipe's kind."""
+    print(f"Fine-tuning {flags.init}")
+    model = textlstm.load(flags.init)
+    if not isinstance(model, kind):
+        raise InputError(
+            f"--init {flags.init}: is a {type(model).__name__}, no {kind.__name__}; give another "
+            "folder"
+        )
+    return model
 
 
 def kept_tokenizer(

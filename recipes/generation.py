@@ -22,12 +22,14 @@ from collections import Counter
 from pathlib import Path
 
 from common import (
-    MODELS,
     RunFolder,
     above_zero,
     add_shared_flags,
+    announce,
+    counts_of,
     kept_tokenizer,
     keras,
+    load_to_fine_tune,
     positive,
     refuse_with_init,
     run,
@@ -89,17 +91,16 @@ def main() -> None:
         limit=flags.limit,
         remove_leaks=flags.remove_leaks,
     )
-    counts = ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
-    print(f"Data: {source.description}\n  texts: {counts}")
-    for note in split.notes:
-        print(f"  {note}")
-    export = Path(flags.export or MODELS / f"generation-{source.name}")
-    print(f"The model will be exported to {export}")
+    counts = f"texts: {counts_of(split)}"
+    export = announce("generation", flags, source, split, counts)
 
     with RunFolder(export, vars(flags), flags.resume) as run_folder:
         # === The model: a new one, or one to fine-tune ===
         keras.utils.set_random_seed(flags.seed)
-        model = load_model(flags) if flags.init else make_model(flags, split, run_folder.path)
+        if flags.init:
+            model = load_to_fine_tune(flags, textlstm.LanguageModel)
+        else:
+            model = make_model(flags, split, run_folder.path)
         print(model.describe())
         parts = {
             part: encode(model, split, part, run_folder.path)
@@ -138,7 +139,7 @@ def main() -> None:
 
         # === Export, and ask the export ===
         about = {
-            "Data": f"{source.description}; texts: {counts}.",
+            "Data": f"{source.description}; {counts}.",
             "Command": f"`python {shlex.join(sys.argv)}`",
             "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
         }
@@ -262,17 +263,6 @@ def read_flags() -> argparse.Namespace:
 def not_negative(text: str) -> float:
     """Reads a number of 0 or more from the command line."""
     return 0.0 if text in ("0", "0.0") else above_zero(text)
-
-
-def load_model(flags) -> textlstm.LanguageModel:
-    """Loads the model to fine-tune."""
-    print(f"Fine-tuning {flags.init}")
-    model = textlstm.load(flags.init)
-    if not isinstance(model, textlstm.LanguageModel):
-        raise textlstm.InputError(
-            f"--init {flags.init}: is a {type(model).__name__}, no LanguageModel; give another"
-        )
-    return model
 
 
 def make_model(flags, split, folder: Path) -> textlstm.LanguageModel:

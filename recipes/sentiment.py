@@ -30,13 +30,15 @@ import time
 from pathlib import Path
 
 from common import (
-    MODELS,
     RunFolder,
     above_zero,
     add_shared_flags,
+    announce,
+    counts_of,
     fraction,
     kept_tokenizer,
     keras,
+    load_to_fine_tune,
     positive,
     refuse_with_init,
     run,
@@ -106,12 +108,9 @@ def main() -> None:
         deduplicate=flags.deduplicate,
         remove_leaks=flags.remove_leaks,
     )
-    counts = ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
-    print(f"Data: {source.description}\n  {counts}; labels: {', '.join(split.labels)}")
-    for note in split.notes:
-        print(f"  {note}")
-    export = Path(flags.export or MODELS / f"sentiment-{source.name}")
-    print(f"The model will be exported to {export}")
+    counts = counts_of(split)
+    labels = ", ".join(split.labels)
+    export = announce("sentiment", flags, source, split, f"{counts}; labels: {labels}")
 
     with RunFolder(export, vars(flags), flags.resume) as run_folder:
         # === The model: a new one, or one to fine-tune ===
@@ -355,8 +354,7 @@ def old_and_new(text: str) -> tuple[str, str]:
 
 def load_model(flags, split) -> textlstm.TextClassifier:
     """Loads the model to fine-tune, and gives it the labels of the data."""
-    print(f"Fine-tuning {flags.init}")
-    model = textlstm.load(flags.init)
+    model = load_to_fine_tune(flags, textlstm.TextClassifier)
     if model.multi_label != split.multi_label:
         kinds = ("one label", "any number of labels")
         raise textlstm.InputError(

@@ -27,12 +27,14 @@ import time
 from pathlib import Path
 
 from common import (
-    MODELS,
     RunFolder,
     above_zero,
     add_shared_flags,
+    announce,
+    counts_of,
     kept_tokenizer,
     keras,
+    load_to_fine_tune,
     positive,
     quiet,
     refuse_with_init,
@@ -108,17 +110,16 @@ def main() -> None:
         limit=flags.limit,
         remove_leaks=flags.remove_leaks,
     )
-    counts = ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
-    print(f"Data: {source.description}\n  {counts} pairs")
-    for note in split.notes:
-        print(f"  {note}")
-    export = Path(flags.export or MODELS / f"translation-{source.name}")
-    print(f"The model will be exported to {export}")
+    counts = f"{counts_of(split)} pairs"
+    export = announce("translation", flags, source, split, counts)
 
     with RunFolder(export, vars(flags), flags.resume) as run_folder:
         # === The model: a new one, or one to fine-tune ===
         keras.utils.set_random_seed(flags.seed)
-        model = load_model(flags) if flags.init else make_model(flags, split, run_folder.path)
+        if flags.init:
+            model = load_to_fine_tune(flags, textlstm.Translator)
+        else:
+            model = make_model(flags, split, run_folder.path)
         print(model.describe())
         train = encode(model, split, "train", run_folder.path)
         validation = encode(model, split, "validation", run_folder.path)
@@ -154,7 +155,7 @@ def main() -> None:
 
         # === Export, and ask the export, with TensorFlow alone ===
         about = {
-            "Data": f"{source.description}; {counts} pairs.",
+            "Data": f"{source.description}; {counts}.",
             "Command": f"`python {shlex.join(sys.argv)}`",
             "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
         }
@@ -275,17 +276,6 @@ def read_flags() -> argparse.Namespace:
         parser.set_defaults(**suits)
         flags = parser.parse_args()
     return flags
-
-
-def load_model(flags) -> textlstm.Translator:
-    """Loads the model to fine-tune."""
-    print(f"Fine-tuning {flags.init}")
-    model = textlstm.load(flags.init)
-    if not isinstance(model, textlstm.Translator):
-        raise textlstm.InputError(
-            f"--init {flags.init}: is a {type(model).__name__}, no Translator; give another folder"
-        )
-    return model
 
 
 def make_model(flags, split, folder: Path) -> textlstm.Translator:

@@ -78,10 +78,7 @@ class RowSplit:
         Raises:
             InputError: if there is no such part, or a row cannot be read.
         """
-        if part not in self.parts:
-            raise InputError(
-                f"{self.source.name}: there is no {part!r} part; there is {', '.join(self.parts)}"
-            )
+        check_part(self, part)
         limit = self._limits.get(part, 1.0)
         for number, row in self._drawn(part):
             if number < limit:
@@ -175,6 +172,14 @@ def _end_of_stretch(numbers: np.ndarray, low: float, size: float) -> float:
         return low + size
     free = np.sort(numbers[numbers >= low])
     return float(free[int(size)]) if int(size) < len(free) else 1.0
+
+
+def check_part(split, part: str) -> None:
+    """Raises an `InputError` if a split has no such part."""
+    if part not in split.parts:
+        raise InputError(
+            f"{split.source.name}: there is no {part!r} part; there is {', '.join(split.parts)}"
+        )
 
 
 def check_sizes(sizes: dict[str, float], limit: int | None, noun: str) -> None:

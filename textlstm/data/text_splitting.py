@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from textlstm.data.examples import PART_NAMES
-from textlstm.data.row_splitting import RowSplit, check_sizes, own_parts
+from textlstm.data.row_splitting import RowSplit, check_part, check_sizes, own_parts
 from textlstm.data.texts import Text, TextSource
 from textlstm.errors import InputError
 
@@ -82,10 +82,7 @@ class EndSplit:
         Raises:
             InputError: if there is no such part, or a text cannot be read.
         """
-        if part not in self.parts:
-            raise InputError(
-                f"{self.source.name}: there is no {part!r} part; there is {', '.join(self.parts)}"
-            )
+        check_part(self, part)
         return islice(self._texts(part), self._limit)
 
     def _texts(self, part: str) -> Iterator[Text]:

@@ -360,7 +360,7 @@ class TextClassifier(StringClassifier):
             filters = f" and {self.front.filters} filters"
             front = f"a convolution of width {self.front.width}{filters}{pooled}, over "
         return (
-            f"A text classifier for the labels {names}{several}: a "
+            f"A text classifier for the labels {names}{several}: "
             f"{describe_cells(self.recurrent)} over {front}"
             f"{self.tokenizer.vocabulary_size:,} SentencePiece tokens, {self.count_params():,} "
             f"parameters. Texts are read up to {self.max_tokens:,} tokens; what stands after that "
