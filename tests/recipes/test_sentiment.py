@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -10,6 +11,7 @@ from recipe_runner import Recipe
 import textlstm
 
 RECIPE = Recipe("sentiment")
+TRANSLATOR = str(Path(__file__).parents[2] / "models" / "translation-en-de")
 SMALL = ["--units", "8", "--embedding-dim", "8", "--vocabulary-size", "2000"]
 
 
@@ -85,6 +87,7 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):
         (["--data", "TABLE", "--export", "TABLE"], "a model cannot be exported there"),
         (["--data", "TABLE", "--init", "."], "is no model folder"),
         (["--data", "TABLE", "--init", "nowhere"], "nowhere: there is no such folder"),
+        (["--data", "TABLE", "--init", TRANSLATOR], "is a Translator, no TextClassifier"),
         (["--data", "TABLE", "--init", ".", "--units", "4"], "--units: the shape of the model"),
         (["--data", "TABLE", "--units", "0"], "must be a positive whole number, got '0'"),
         (["--data", "TABLE", "--dropout", "1.5"], "must be in [0, 1)"),
