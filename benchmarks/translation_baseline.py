@@ -59,6 +59,7 @@ def main() -> None:
         validation_data=make_batches(texts["validation"], source, target, shuffle=False),
         epochs=flags.epochs,
         callbacks=[stopping],
+        shuffle=False,  # the batches are drawn anew in each epoch already
         verbose=2,
     )
     seconds = time.perf_counter() - started

@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 from recipe_runner import Recipe
 
+import textlstm
+
 RECIPE = Recipe("translation")
 SMALL = ["--units", "8", "--embedding-dim", "8", "--epochs", "1"]
 
@@ -30,11 +32,13 @@ def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
         "val_bleu",
         "Test, 120 texts, BLEU (nrefs:1|case:mixed|eff:no|tok:zh",
         "Freely written, 230 texts, chrF2 (nrefs:1|case:mixed",
-        f"Exported to {export / '1'}",
-        "Where is the nearest subway station?",
+        f"Exported to {export / '1'}; it answers:",
     ):
         assert words in done.stdout, done.stdout
     assert done.stderr == ""
+    answered = done.stdout.partition("it answers:\n")[2].splitlines()
+    tested = [pair.source for pair in textlstm.open_pairs(["sample"]).pairs("test")]
+    assert {text.strip() for text in answered[:8:2]} <= set(tested)
     assert sorted(p.name for p in export.iterdir()) == ["1", "README.md"]
     about = json.loads((export / "1" / "assets.extra" / "textlstm.json").read_text("utf-8"))
     assert any(name.startswith("test, 120 texts, BLEU") for name in about["scores"])

@@ -23,7 +23,7 @@ from textlstm.layers import (
 from textlstm.tasks.adam import Adam
 from textlstm.tasks.cells import CELLS, check_cell, describe_cells
 from textlstm.tasks.losses import MeanSurprise, Perplexity
-from textlstm.tasks.task import Task
+from textlstm.tasks.task import Task, check_ranges
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
 from textlstm.tasks.weight_average import WeightAverage
 from textlstm.tokenizers import SentencePieceTokenizer
@@ -120,17 +120,14 @@ class LanguageModel(Task):
         **kwargs,
     ):
         check_cell(cell)
-        for name, rate in (
-            ("dropout", dropout),
-            ("input_dropout", input_dropout),
-            ("hidden_dropout", hidden_dropout),
-            ("token_dropout", token_dropout),
-            ("weight_drop", weight_drop),
-        ):
-            if not 0 <= rate < 1:
-                raise InputError(f"Argument `{name}` must be in [0, 1). Received: {rate!r}")
-        if max_tokens < 2:
-            raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
+        check_ranges(
+            max_tokens,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            hidden_dropout=hidden_dropout,
+            token_dropout=token_dropout,
+            weight_drop=weight_drop,
+        )
         if weight_drop and not isinstance(cell, str):
             raise InputError("weight_drop is of a cell by name; give it to your own cell instead")
         ends = (0, *cutoffs, tokenizer.vocabulary_size)

@@ -5,9 +5,19 @@ from pathlib import Path
 
 import keras
 
+from textlstm.errors import InputError
 from textlstm.layers import serialize_cell
 from textlstm.tasks.training_state import TrainingState
 from textlstm.tasks.weight_average import WeightAverage
+
+
+def check_ranges(max_tokens: int, **rates: float) -> None:
+    """Raises an `InputError` if texts would be cut to nothing, or a dropout rate is none."""
+    if max_tokens < 2:
+        raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
+    for name, rate in rates.items():
+        if not 0 <= rate < 1:
+            raise InputError(f"Argument `{name}` must be in [0, 1). Received: {rate!r}")
 
 
 class Task(keras.Model):

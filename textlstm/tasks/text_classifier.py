@@ -18,6 +18,7 @@ from textlstm.tasks.cells import check_cell, describe_cells, make_cell
 from textlstm.tasks.labels import check_names
 from textlstm.tasks.language_model import LanguageModel
 from textlstm.tasks.string_classifier import StringClassifier
+from textlstm.tasks.task import check_ranges
 from textlstm.tokenizers import SentencePieceTokenizer
 
 
@@ -120,11 +121,7 @@ class TextClassifier(StringClassifier):
                 "Argument `language_loss` must be 0 or more, and 0 with `bidirectional` or "
                 f"`convolution`. Received: {language_loss!r}"
             )
-        if max_tokens < 2:
-            raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
-        for name, rate in (("dropout", dropout), ("token_dropout", token_dropout)):
-            if not 0 <= rate < 1:
-                raise InputError(f"Argument `{name}` must be in [0, 1). Received: {rate!r}")
+        check_ranges(max_tokens, dropout=dropout, token_dropout=token_dropout)
         super().__init__(**kwargs)
 
         # === Config ===

@@ -17,7 +17,7 @@ from textlstm.layers import RNN, AttentionDecoder, TiedHead, TokenEmbedding, Wor
 from textlstm.tasks.adam import Adam
 from textlstm.tasks.cells import check_cell, describe_cells, make_cell
 from textlstm.tasks.losses import Perplexity, SmoothedSparseCategoricalCrossentropy
-from textlstm.tasks.task import Task
+from textlstm.tasks.task import Task, check_ranges
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
 from textlstm.tasks.weight_average import WeightAverage
 from textlstm.tokenizers import SentencePieceTokenizer
@@ -144,11 +144,7 @@ class Translator(Task):
         **kwargs,
     ):
         check_cell(cell)
-        if max_tokens < 2:
-            raise InputError(f"Argument `max_tokens` must be at least 2. Received: {max_tokens!r}")
-        for name, rate in (("dropout", dropout), ("token_dropout", token_dropout)):
-            if not 0 <= rate < 1:
-                raise InputError(f"Argument `{name}` must be in [0, 1). Received: {rate!r}")
+        check_ranges(max_tokens, dropout=dropout, token_dropout=token_dropout)
         super().__init__(**kwargs)
 
         # === Config ===
