@@ -59,6 +59,11 @@ TRANSLATIONS = {
         "A woman in a blue dress sells flowers at the market.": "Eine Frau in einem blauen Kleid "
         "verkauft Blumen auf dem Markt.",
     },
+    "translation-en-zh": {
+        "Where is the train station?": "火车站在哪里？",
+        "If it rains tomorrow, we will stay at home.": "如果明天下雨，我们就待在家里。",
+        "Two children are playing with a red ball in the park.": "两个孩子在公园里玩红球。",
+    },
 }
 SHIPPED = [*ANSWERS, *TRANSLATIONS]
 
