@@ -12,7 +12,7 @@ import numpy as np
 
 from textlstm.data.examples import PART_NAMES
 from textlstm.data.parted_source import PartedSource
-from textlstm.data.splitting import digest, draw
+from textlstm.data.splitting import check_part, digest, draw
 from textlstm.errors import InputError
 
 _PARTS = tuple(PART_NAMES)
@@ -172,14 +172,6 @@ def _end_of_stretch(numbers: np.ndarray, low: float, size: float) -> float:
         return low + size
     free = np.sort(numbers[numbers >= low])
     return float(free[int(size)]) if int(size) < len(free) else 1.0
-
-
-def check_part(split, part: str) -> None:
-    """Raises an `InputError` if a split has no such part."""
-    if part not in split.parts:
-        raise InputError(
-            f"{split.source.name}: there is no {part!r} part; there is {', '.join(split.parts)}"
-        )
 
 
 def check_sizes(sizes: dict[str, float], limit: int | None, noun: str) -> None:

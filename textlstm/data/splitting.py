@@ -18,6 +18,14 @@ from textlstm.errors import InputError
 _PARTS = tuple(PART_NAMES)
 
 
+def check_part(split, part: str) -> None:
+    """Raises an `InputError` if a split has no such part."""
+    if part not in split.parts:
+        raise InputError(
+            f"{split.source.name}: there is no {part!r} part; there is {', '.join(split.parts)}"
+        )
+
+
 def draw(text: str, seed: int = 0) -> float:
     r"""Returns the number in [0, 1) that decides the part of `text`.
 
@@ -104,10 +112,7 @@ class Split:
         Raises:
             InputError: if there is no such part, or a row cannot be read.
         """
-        if part not in self.parts:
-            raise InputError(
-                f"{self.source.name}: there is no {part!r} part; there is {', '.join(self.parts)}"
-            )
+        check_part(self, part)
         limit = self._limits.get(part, 1.0)
         for found, number, example in self._drawn(part if part in self._own else self._base):
             if found == part and number < limit:

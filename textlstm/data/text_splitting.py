@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from textlstm.data.examples import PART_NAMES
-from textlstm.data.row_splitting import RowSplit, check_part, check_sizes, own_parts
+from textlstm.data.row_splitting import RowSplit, check_sizes, own_parts
+from textlstm.data.splitting import check_part
 from textlstm.data.texts import Text, TextSource
 from textlstm.errors import InputError
 
