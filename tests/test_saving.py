@@ -76,6 +76,17 @@ def test_answers_where_nothing_but_tensorflow_is(trained, exported, texts, tmp_p
     assert [bytes(text).decode() for text in answer["decoded"]] == trained.tokenizer.decode(ids)
 
 
+def test_an_export_has_gradients_without_graphs_of_ours(exported, reviews):
+    assert b"_gradient_op_type" not in (exported / "saved_model.pb").read_bytes()
+    serving = tf.saved_model.load(str(exported))
+    with tf.GradientTape() as tape:
+        answer = serving.signatures["serving_default"](text=tf.constant(reviews[0][:3]))
+        score = tf.reduce_sum(answer["score"])
+    weights = [weight for weight in serving.weights if weight.trainable]
+    gradients = tape.gradient(score, weights)
+    assert all(np.abs(tf.convert_to_tensor(g)).max() > 0 for g in gradients)
+
+
 def test_answers_in_c(trained, exported, texts, tmp_path):
     lines = [text for text in texts if b"\n" not in text]
     names, answers = run_classify(build_program(tmp_path), exported, lines)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
 import textlstm
-from textlstm.kernels.custom_gradient import custom_gradient
+from textlstm.kernels.custom_gradient import custom_gradient, without_gradients
 
 
 def tripled(x):
@@ -70,6 +70,16 @@ def test_symbolic_gradient_of_a_graph():
         return tf.gradients(tripled(x), x)[0]
 
     assert float(tf.function(gradient)(tf.constant(5.0))) == 3
+
+
+def test_without_gradients_tensorflow_derives_its_own():
+    def undeclared(x):
+        with without_gradients():
+            return tripled(x)
+
+    assert gradient_of(undeclared) == 10
+    assert gradient_of(tf.function(undeclared)) == 10
+    assert gradient_of(tripled) == 3  # afterwards all is as before
 
 
 def test_the_gradient_of_a_copy_whose_graph_is_gone_says_so():

@@ -1,7 +1,12 @@
 """A gradient of one's own that lets go of the graph it was traced in."""
 
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import keras
 from keras import ops
+
+_declared = ContextVar("declared", default=True)
 
 
 def custom_gradient(function):
@@ -25,8 +30,23 @@ def custom_gradient(function):
     from textlstm.kernels.tensorflow_gradients import move_gradient_to_graph
 
     def run_in_graph(*tensors):
+        if not _declared.get():
+            return function(*tensors)[0]
         results = run(*tensors)
         move_gradient_to_graph(results)
         return results
 
     return run_in_graph
+
+
+@contextmanager
+def without_gradients():
+    """Leaves gradients undeclared, of which an export would write the graphs, too.
+
+    Those who ask for a gradient nevertheless get the one that TensorFlow derives.
+    """
+    token = _declared.set(False)
+    try:
+        yield
+    finally:
+        _declared.reset(token)

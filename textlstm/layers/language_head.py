@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from textlstm.errors import InputError
 from textlstm.layers.adaptive_surprise import adaptive_log_probs, adaptive_surprise
 from textlstm.layers.chunked_surprise import chunked_surprise
 from textlstm.layers.embedding import TokenEmbedding
@@ -45,7 +46,7 @@ class LanguageHead(keras.layers.Layer):
         Floats, `[batch, …, vocabulary_size]`.
 
     Raises:
-        ValueError: if the cutoffs do not grow, or are no ids of the vocabulary.
+        InputError: if the cutoffs do not grow, or are no ids of the vocabulary.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class LanguageHead(keras.layers.Layer):
     ):
         ends = (0, *cutoffs, embedding.input_dim)
         if any(later <= earlier for earlier, later in zip(ends, ends[1:])):
-            raise ValueError(
+            raise InputError(
                 "Argument `cutoffs` must grow, from above 0 to below the size of the vocabulary, "
                 f"{embedding.input_dim}. Received: {list(cutoffs)}"
             )

@@ -130,12 +130,6 @@ class LanguageModel(Task):
         )
         if weight_drop and not isinstance(cell, str):
             raise InputError("weight_drop is of a cell by name; give it to your own cell instead")
-        ends = (0, *cutoffs, tokenizer.vocabulary_size)
-        if any(later <= earlier for earlier, later in zip(ends, ends[1:])):
-            raise InputError(
-                "Argument `cutoffs` must grow, from above 0 to below the size of the vocabulary, "
-                f"{tokenizer.vocabulary_size}. Received: {list(cutoffs)}"
-            )
         super().__init__(**kwargs)
 
         # === Config ===

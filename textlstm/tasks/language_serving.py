@@ -33,12 +33,14 @@ def language_serving(model) -> Serving:
     tokenizer = model.tokenizer
     graph = tokenizer.graph
     serving = Serving(model, tokenizer=graph)
+    encode = serving.share(graph.encode, text=tf.string)
     names = [f"state_{index}" for index in range(len(model.rnn.state_sizes))]
+    rows_of_ids = tf.TensorSpec([None, None], tf.int32)
     shapes = [(model.rnn.num_layers, size) for size in model.rnn.state_sizes]
 
     def encode_prompts(prompt):
         """Returns ids behind an end mark, int32 `[batch, width]`, and lengths, the mark counted."""
-        ids, lengths = graph.encode(prompt)  # each with its end mark
+        ids, lengths = encode(prompt)  # each with its end mark
         # The end mark from the end to the head: the text is as long as before.
         ids = tf.roll(ids, 1, axis=1)
         places = tf.range(tf.shape(ids)[1])[None]
@@ -50,7 +52,7 @@ def language_serving(model) -> Serving:
         ids = tf.gather(ids, first[:, None] + tf.range(width)[None], batch_dims=1)
         return ids, tf.minimum(lengths, width)
 
-    def begin(ids, lengths):
+    def read(ids, lengths):
         """Reads prompts, long ones apart from short ones: their last tokens and states."""
 
         def begin_group(group):
@@ -62,10 +64,12 @@ def language_serving(model) -> Serving:
         last, *states = map_rows_by_length(begin_group, ids, lengths, empty)
         return last, states
 
+    read = serving.share(read, ids=rows_of_ids, lengths=tf.int32)
+
     def add(prompt, max_tokens, temperature, top_k, top_p, seed):
         """Goes on with prompts: the texts that are added, and log p of their tokens."""
         ids, lengths = encode_prompts(prompt)
-        last, states = begin(ids, lengths)
+        last, states = read(ids, lengths)
         sampler = model.new_sampler(seed, temperature=temperature, top_k=top_k, top_p=top_p)
         added, log_probs = sampler(model.step, states, last, max_tokens=max_tokens)
         # Decoded behind the prompt, for a space at the head of a text is not written.
@@ -88,7 +92,7 @@ def language_serving(model) -> Serving:
             prompt,
             tf.constant(_MAX_TOKENS),
             tf.fill([rows], _TEMPERATURE),
-            None,
+            tf.zeros([rows], tf.int32),  # all
             tf.fill([rows], _TOP_P),
             tf.range(rows),
         )
@@ -110,7 +114,7 @@ def language_serving(model) -> Serving:
         return {"text": texts, "log_prob": log_probs}
 
     def score(text):
-        ids, lengths = cut_rows(*graph.encode(text), model.max_tokens, tokenizer.end_id)
+        ids, lengths = cut_rows(*encode(text), model.max_tokens, tokenizer.end_id)
 
         def score_group(labels):
             read = tf.concat([tf.fill([tf.shape(labels)[0], 1], tokenizer.end_id), labels], 1)
@@ -122,7 +126,7 @@ def language_serving(model) -> Serving:
         return {"log_prob": log_probs, "tokens": lengths}
 
     def start(prompt):
-        last, states = begin(*encode_prompts(prompt))
+        last, states = read(*encode_prompts(prompt))
         return take_step(last, states)
 
     def step(token, **states):
@@ -133,6 +137,15 @@ def language_serving(model) -> Serving:
         states = {name: tf.cast(s, tf.float32) for name, s in zip(names, states)}
         return {"logits": tf.cast(logits, tf.float32), **states}
 
+    add = serving.share(
+        add,
+        prompt=tf.string,
+        max_tokens=tf.TensorSpec([], tf.int32),
+        temperature=tf.float32,
+        top_k=tf.int32,
+        top_p=tf.float32,
+        seed=tf.int32,
+    )
     anything = {"shape": None}
     serving.add("serving_default", go_on, prompt=tf.string)
     serving.add(
@@ -153,7 +166,7 @@ def language_serving(model) -> Serving:
         token=tf.int32,
         **{name: tf.TensorSpec([None, *shape]) for name, shape in zip(names, shapes)},
     )
-    add_tokenizer_signatures(serving, graph, graph)
+    add_tokenizer_signatures(serving, encode, graph.decode)
     return serving
 
 

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import keras
 import tensorflow as tf
 
+from textlstm.kernels.custom_gradient import without_gradients
 from textlstm.tasks.packed_weights import PackedWeight, is_packed
 
 # Rows of at most this many tokens are computed together, however short they are.
@@ -46,11 +47,21 @@ class Serving(tf.Module):
                 named as the arguments are.
         """
 
+        self.functions[name] = self.share(function, **kinds)
+
+    def share(self, function, **kinds):
+        """Returns a function that is written once, however many signatures call it.
+
+        Args:
+            function: from tensors, in the order of `kinds`, to tensors in any structure.
+            **kinds: as of `add`.
+        """
+
         def compute(*arguments):
-            with self._weights_as_read():
+            with without_gradients(), self._weights_as_read():
                 return function(*arguments)
 
-        self.functions[name] = tf.function(
+        return tf.function(
             compute,
             autograph=False,
             input_signature=[
@@ -90,13 +101,14 @@ def classifier_serving(model) -> Serving:
     """
     tokenizer = model.tokenizer.graph
     serving = Serving(model, tokenizer=tokenizer)
+    encode = serving.share(tokenizer.encode, text=tf.string)
     end_id, max_tokens = model.tokenizer.end_id, model.max_tokens
 
     def compute_probabilities(ids):  # [rows, width] → [rows, labels]
         return [tf.cast(model.to_probabilities(model(ids, training=False)), tf.float32)]
 
     def classify(text):
-        ids, lengths = cut_rows(*tokenizer.encode(text), max_tokens, end_id)
+        ids, lengths = cut_rows(*encode(text), max_tokens, end_id)
         (probabilities,) = map_rows_by_length(
             compute_probabilities, ids, lengths, empty=[tf.zeros([0, len(model.labels)])]
         )
@@ -109,28 +121,28 @@ def classifier_serving(model) -> Serving:
         }
 
     serving.add("serving_default", classify, text=tf.string)
-    add_tokenizer_signatures(serving, tokenizer, tokenizer)
+    add_tokenizer_signatures(serving, encode, tokenizer.decode)
     return serving
 
 
-def add_tokenizer_signatures(serving: Serving, encoding, decoding) -> None:
+def add_tokenizer_signatures(serving: Serving, encode, decode) -> None:
     """Adds `encode` (text to ids and lengths) and `decode` (the way back).
 
     Args:
         serving: what they are added to.
-        encoding: the graph of the tokenizer that encodes.
-        decoding: the graph of the tokenizer that decodes.
+        encode: from text to ids and lengths.
+        decode: from ids and lengths to text.
     """
 
-    def encode(text):
-        ids, lengths = encoding.encode(text)
+    def encode_named(text):
+        ids, lengths = encode(text)
         return {"ids": ids, "lengths": lengths}
 
-    def decode(ids, lengths):
-        return {"text": decoding.decode(ids, lengths)}
+    def decode_named(ids, lengths):
+        return {"text": decode(ids, lengths)}
 
-    serving.add("encode", encode, text=tf.string)
-    serving.add("decode", decode, ids=tf.TensorSpec([None, None], tf.int32), lengths=tf.int32)
+    serving.add("encode", encode_named, text=tf.string)
+    serving.add("decode", decode_named, ids=tf.TensorSpec([None, None], tf.int32), lengths=tf.int32)
 
 
 def cut_rows(ids, lengths, max_tokens: int, end_id: int):

@@ -108,6 +108,8 @@ class Task(keras.Model):
                     monitor="val_loss", patience=early_stopping, restore_best_weights=True
                 )
                 callbacks.append(stopping)
+        # Keras would build it while it traces a step, and have to trace the step once more.
+        self.optimizer.build(self.trainable_variables)
         training = nullcontext()
         if checkpoint is not None:
             state = TrainingState(

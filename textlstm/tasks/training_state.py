@@ -85,7 +85,6 @@ class TrainingState(keras.callbacks.Callback):
             raise InputError(
                 f"{self.path}: cannot be read as the state of a training; remove it to begin anew"
             ) from error
-        self._owner.optimizer.build(self._owner.trainable_variables)
         parts = self._variables()
         same = (self._average is not None) == ("average" in arrays)
         for part, variables in parts.items():

@@ -99,13 +99,12 @@ class GradualUnfreezing(keras.callbacks.Callback):
         self._free = 0
 
     def on_train_begin(self, logs=None):
-        """Makes room for all weights in the optimizer, before some of them rest."""
+        """Refuses a backend whose optimizers cannot do it."""
         if keras.backend.backend() == "jax":
             raise InputError(
                 "gradual unfreezing needs the TensorFlow or the torch backend: JAX's optimizers "
                 "hold one set of weights; freeze layers, fit, and compile anew instead"
             )
-        self.model.optimizer.build(self.model.trainable_variables)
         self._free = 0
 
     def on_epoch_begin(self, epoch, logs=None):

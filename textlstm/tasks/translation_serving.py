@@ -33,12 +33,11 @@ def translation_serving(model) -> Serving:
     """
     source, target = model.source_tokenizer.graph, model.target_tokenizer.graph
     serving = Serving(model, source_tokenizer=source, target_tokenizer=target)
+    encode = serving.share(source.encode, text=tf.string)
 
     def search(text, beam_size, length_penalty, max_tokens):
         """Returns translations, string `[batch, beams]`, and scores, float32 `[batch, beams]`."""
-        ids, lengths = cut_rows(
-            *source.encode(text), model.max_tokens, model.source_tokenizer.end_id
-        )
+        ids, lengths = cut_rows(*encode(text), model.max_tokens, model.source_tokenizer.end_id)
         beams = model.new_search(beam_size, length_penalty)
         ids, scores = map_rows_by_length(
             lambda group: model.search(group, beams, max_tokens),
@@ -71,16 +70,16 @@ def translation_serving(model) -> Serving:
             )
         return {"translations": texts, "scores": scores}
 
+    kinds = {
+        "text": tf.string,
+        "beam_size": tf.TensorSpec([], tf.int32),
+        "length_penalty": tf.TensorSpec([], tf.float32),
+        "max_tokens": tf.TensorSpec([], tf.int32),
+    }
+    search = serving.share(search, **kinds)
     serving.add("serving_default", translate_best, text=tf.string)
-    serving.add(
-        "translate",
-        translate,
-        text=tf.string,
-        beam_size=tf.TensorSpec([], tf.int32),
-        length_penalty=tf.TensorSpec([], tf.float32),
-        max_tokens=tf.TensorSpec([], tf.int32),
-    )
-    add_tokenizer_signatures(serving, source, target)
+    serving.add("translate", translate, **kinds)
+    add_tokenizer_signatures(serving, encode, target.decode)
     return serving
 
 
