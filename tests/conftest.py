@@ -6,11 +6,12 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras  # noqa: E402
-import pytest  # noqa: E402
+import keras
+import numpy as np
+import pytest
 
-import textlstm  # noqa: E402
-from textlstm.data import sample_reviews  # noqa: E402
+import textlstm
+from textlstm.data import sample_reviews
 
 # What people send to a server: nothing, white space, control characters, broken UTF-8, emoji,
 # writing from right to left, several scripts at once.
@@ -26,6 +27,37 @@ HARD_TEXTS = [
     "很好 good très bien ひどい".encode(),
     "ﬁne ½ Ａ \u0301\u0301".encode(),
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_loops(request):
+    """Makes graphs in less time: a loop's body holds one step, but where kernels are tested."""
+    if "kernels" in request.path.parts:
+        yield
+        return
+    from textlstm.kernels import tensorflow_loop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensorflow_loop, "_UNROLLED", 1)
+        patch.setattr(tensorflow_loop, "_UNROLLED_IN_TRAINING", 1)
+        yield
+
+
+def rewinder(model):
+    """Returns a function that sets a model and its optimizer back to what they are now.
+
+    A new model would do, too, but its training step would have to be traced anew.
+    """
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    values = [np.array(variable) for variable in variables]
+
+    def rewind():
+        keras.utils.set_random_seed(0)
+        for variable, value in zip(variables, values):
+            variable.assign(value)
+
+    return rewind
 
 
 @pytest.fixture
@@ -72,7 +104,8 @@ def make_classifier(tokenizer):
 
     def make(labels=("negative", "positive"), **options):
         keras.utils.set_random_seed(0)
-        options = {"units": 8, "embedding_dim": 8, "max_tokens": 40, **options}
+        small = {"units": 8, "embedding_dim": 8, "max_tokens": 40, "bidirectional": False}
+        options = {**small, **options}
         return textlstm.TextClassifier(tokenizer, labels, **options)
 
     return make
@@ -81,7 +114,7 @@ def make_classifier(tokenizer):
 @pytest.fixture(scope="session")
 def trained(make_classifier, reviews):
     """A classifier that has seen the reviews; do not train it on."""
-    model = make_classifier()
+    model = make_classifier(bidirectional=True)
     model.fit(*reviews, epochs=2, batch_size=16, verbose=0)
     return model
 

@@ -22,14 +22,14 @@ def letters():
 
 def make_model(tokenizer, **options):
     keras.utils.set_random_seed(3)
-    options = {"units": 12, "num_layers": 2, "embedding_dim": 8, **options}
+    options = {"units": 12, "num_layers": 1, "embedding_dim": 8, **options}
     return LanguageModel(tokenizer, **options)
 
 
 @pytest.fixture(scope="module")
 def model(letters):
     """A model that knows a little."""
-    model = make_model(letters, units=32)
+    model = make_model(letters, units=32, num_layers=2)
     model.compile(textlstm.tasks.Adam(0.02, global_clipnorm=1.0))
     model.fit(LINES, epochs=4, batch_size=4, window=20, validation_split=0, verbose=0)
     return model
@@ -76,7 +76,7 @@ def test_states_are_carried_over_the_whole_text(model):
 
 def test_fit_carries_states_from_window_to_window(letters):
     """Validation by windows gives the loss of the whole, though nothing reads it at once."""
-    model = make_model(letters)
+    model = make_model(letters, num_layers=2)
     text = [" ".join(LINES)]
     corpus = model.encode(text)
     batches = StreamBatches(
@@ -89,12 +89,12 @@ def test_fit_carries_states_from_window_to_window(letters):
         np.testing.assert_allclose(loss, expected["loss"], rtol=1e-5)
     perplexity = history["val_perplexity"][0]
     np.testing.assert_allclose(perplexity, expected["perplexity"], rtol=1e-4)
-    assert len(model.get_weights()) == len(make_model(letters).get_weights())
+    assert len(model.get_weights()) == len(make_model(letters, num_layers=2).get_weights())
 
 
 @pytest.mark.parametrize("carry", [True, False])
 def test_it_learns(letters, carry):
-    model = make_model(letters, units=32, num_layers=1, dropout=0.0, input_dropout=0.0)
+    model = make_model(letters, units=32, dropout=0.0, input_dropout=0.0)
     model.compile(textlstm.tasks.Adam(0.03, global_clipnorm=1.0))
     before = model.evaluate(LINES)["loss"]
     model.fit(
@@ -108,7 +108,7 @@ def test_it_learns(letters, carry):
 def test_the_regularisers_do_their_part(letters):
     options = {"token_dropout": 0.1, "weight_drop": 0.5, "activation_regularization": 2.0}
     options |= {"change_regularization": 1.0, "dropout": 0.5, "residual": True}
-    model = make_model(letters, embedding_dim=12, cell="gru", **options)
+    model = make_model(letters, embedding_dim=12, cell="gru", num_layers=2, **options)
     model.fit(LINES, epochs=1, batch_size=4, window=20, verbose=0)
     inputs = {"ids": np.array([[3, 5, 6, 7]]), "labels": np.array([[5, 6, 7, 8]])}
     model(inputs, training=True)
@@ -164,7 +164,7 @@ def test_stop_strings(model):
 
 def test_characters_of_several_tokens_come_whole():
     tokenizer = SentencePieceTokenizer.of_bytes()
-    model = make_model(tokenizer, units=64, num_layers=1, dropout=0.0, input_dropout=0.0)
+    model = make_model(tokenizer, units=64, dropout=0.0, input_dropout=0.0)
     text = "你好，世界！"
     model.compile(textlstm.tasks.Adam(0.02, global_clipnorm=1.0))
     model.fit([text] * 32, epochs=60, batch_size=8, validation_split=0, verbose=0)
@@ -173,7 +173,7 @@ def test_characters_of_several_tokens_come_whole():
 
 
 def test_line_breaks_and_spaces_are_kept(letters):
-    model = make_model(letters, units=64, num_layers=1, dropout=0.0, input_dropout=0.0)
+    model = make_model(letters, units=64, dropout=0.0, input_dropout=0.0)
     model.compile(textlstm.tasks.Adam(0.02, global_clipnorm=1.0))
     model.fit([VERSE] * 16, epochs=60, batch_size=8, validation_split=0, verbose=0)
     assert model.generate([VERSE[:11]], temperature=0) == [VERSE[11:]]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import HARD_TEXTS
+from conftest import HARD_TEXTS, rewinder
 
 from textlstm import InputError, TextClassifier
 from textlstm.cells import LSTMCell
@@ -24,8 +24,8 @@ def test_learns_what_is_easy(make_classifier):
 @pytest.mark.parametrize(
     "options",
     [
-        {"cell": "gru", "pooling": "mean"},
-        {"cell": "lstm", "num_layers": 2, "bidirectional": False, "pooling": "last"},
+        {"cell": "gru", "pooling": "mean", "bidirectional": True},
+        {"cell": "lstm", "num_layers": 2, "pooling": "last"},
         {"cell": LSTMCell(5, use_bias=False), "pooling": "attention"},
         {"pooling": "max", "dropout": 0.0, "dtype": "mixed_bfloat16"},
         {"convolution": 3, "convolution_pool": 4, "dtype": "mixed_float16"},
@@ -82,6 +82,8 @@ def test_every_form_of_texts_and_labels_is_the_same(make_classifier, reviews):
     texts, labels = reviews[0][:40], reviews[1][:40]
     numbers = [("negative", "positive").index(label) for label in labels]
     expected = None
+    model = make_classifier()
+    rewind = rewinder(model)
     for x, y in (
         (texts, labels),
         (tuple(texts), np.array(labels)),
@@ -89,7 +91,7 @@ def test_every_form_of_texts_and_labels_is_the_same(make_classifier, reviews):
         (np.array(texts, dtype=object), np.array(numbers, "float32")),
         ([text.encode() for text in texts], numbers),
     ):
-        model = make_classifier()
+        rewind()
         model.fit(x, y, epochs=1, verbose=0)
         predicted = model.predict(x, verbose=0)
         expected = predicted if expected is None else expected
@@ -118,14 +120,16 @@ def test_encoded_corpora_batches_and_datasets_are_taken(make_classifier, reviews
 def test_sample_and_class_weights_count(make_classifier):
     texts, labels = ["one", "two"] * 10, ["negative", "positive"] * 10
     of_rows = [0.0 if label == "negative" else 1.0 for label in labels]
+    model = make_classifier()
+    model.compile(optimizer=keras.optimizers.Adam(0.02))
+    rewind = rewinder(model)
     for weights in (
         {"sample_weight": of_rows},
         {"class_weight": {0: 0.0, 1: 1.0}},
         {"class_weight": {"negative": 0.0}},
         {"class_weight": {"positive": 2.0}, "sample_weight": of_rows},
     ):
-        model = make_classifier()
-        model.compile(optimizer=keras.optimizers.Adam(0.02))
+        rewind()
         model.fit(texts, labels, epochs=8, validation_split=0, verbose=0, **weights)
         assert model.classify(["one", "two"]) == ["positive", "positive"]
 
@@ -134,13 +138,16 @@ def test_balanced_class_weights_are_the_same_in_every_form(make_classifier):
     texts, labels = ["one", "two two", "three", "four"] * 6, ["negative"] * 6 + ["positive"] * 18
     weights = [24 / (2 * 6) if label == "negative" else 24 / (2 * 18) for label in labels]
 
+    model = make_classifier(dropout=0.0, token_dropout=0.0)
+    rewind = rewinder(model)
+
     def fitted(x, y=None, **options):
-        model = make_classifier(dropout=0.0, token_dropout=0.0)
+        rewind()
         model.fit(x, y, epochs=1, batch_size=8, validation_split=0, verbose=0, **options)
         return model.get_weights()
 
-    corpus = make_classifier().encode(texts, labels)
-    batches = BucketedBatches(corpus, 8, pad_id=make_classifier().tokenizer.pad_id)
+    corpus = model.encode(texts, labels)
+    batches = BucketedBatches(corpus, 8, pad_id=model.tokenizer.pad_id)
     expected = fitted(texts, labels, sample_weight=weights)
     for got in (
         fitted(texts, labels, class_weight="balanced"),
@@ -200,15 +207,18 @@ def test_subword_sampling_trains_on_other_pieces(make_classifier, reviews, monke
 
 
 def test_the_average_of_the_weights_is_validated_and_left(make_classifier, reviews):
-    raw, averaged = make_classifier(), make_classifier()
+    model = make_classifier()
+    rewind = rewinder(model)
     options = {"epochs": 3, "early_stopping": None, "verbose": 0}
-    raw.fit(*reviews, **options)
-    history = averaged.fit(*reviews, average_weights=0.9, **options).history
-    assert not np.allclose(raw.get_weights()[0], averaged.get_weights()[0], atol=1e-4)
+    model.fit(*reviews, **options)
+    raw = model.get_weights()
+    rewind()
+    history = model.fit(*reviews, average_weights=0.9, **options).history
+    assert not np.allclose(raw[0], model.get_weights()[0], atol=1e-4)
     texts = reviews[0]
     held = held_out(texts, 0.1, 0)
     labels = np.array(reviews[1])[held]
-    scores = averaged.evaluate(pick(texts, held), labels, return_dict=True, verbose=0)
+    scores = model.evaluate(pick(texts, held), labels, return_dict=True, verbose=0)
     assert scores["loss"] == pytest.approx(history["val_loss"][-1], rel=1e-5)
 
 
@@ -257,8 +267,11 @@ def test_hard_texts_get_an_answer(trained):
 
 
 def test_resuming_is_as_if_nothing_had_happened(make_classifier, reviews, tmp_path):
+    model = make_classifier(dropout=0.3)
+    rewind = rewinder(model)
+
     def train(epochs, checkpoint=None):
-        model = make_classifier(dropout=0.3)
+        rewind()
         model.fit(
             *reviews,
             epochs=epochs,
@@ -267,17 +280,17 @@ def test_resuming_is_as_if_nothing_had_happened(make_classifier, reviews, tmp_pa
             checkpoint=checkpoint,
             verbose=0,
         )
-        return model
+        return model.get_weights()
 
     whole = train(6)
     train(2, tmp_path / "state")
     train(4, tmp_path / "state")
     resumed = train(6, tmp_path / "state")
-    for expected, got in zip(whole.get_weights(), resumed.get_weights()):
+    for expected, got in zip(whole, resumed):
         np.testing.assert_allclose(got, expected, atol=1e-5)
     # It had ended: nothing is trained on.
     again = train(6, tmp_path / "state")
-    for expected, got in zip(resumed.get_weights(), again.get_weights()):
+    for expected, got in zip(resumed, again):
         np.testing.assert_array_equal(got, expected)
 
 
@@ -363,7 +376,7 @@ def test_dropout_reaches_what_the_convolution_gives(make_classifier):
     seen = []
     model.recurrent.call = lambda vectors, **_: seen.append(np.array(vectors)) or vectors
     model.front.convolution.bias.assign(np.ones(50))  # so that no filter is zero by itself
-    model.pooling.pool = lambda sequence, mask: keras.ops.zeros((1, 48))
+    model.pooling.pool = lambda sequence, mask: keras.ops.zeros((1, 24))
     model(np.full((1, 40), 20), training=True)
     assert 0.4 < (seen[0] == 0).mean() < 0.6
 
@@ -371,9 +384,9 @@ def test_dropout_reaches_what_the_convolution_gives(make_classifier):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "a bidirectional LSTM of 8 units over 700 SentencePiece tokens"),
+        ({"bidirectional": True}, "a bidirectional LSTM of 8 units over 700 SentencePiece tokens"),
         (
-            {"num_layers": 2, "residual": True, "bidirectional": False, "cell": "gru"},
+            {"num_layers": 2, "residual": True, "cell": "gru"},
             "a 2-layer residual GRU of 8 units over",
         ),
         (

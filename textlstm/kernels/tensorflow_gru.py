@@ -13,6 +13,7 @@ from textlstm.kernels.tensorflow_loop import (
     as_returned,
     bias_gradient,
     by_gate,
+    by_step,
     dtypes,
     joined,
     kernel_gradient,
@@ -73,7 +74,7 @@ class _Sequence:
             the factors of `backward`.
         """
         inputs = tensors["inputs"]
-        sums = self._sums_of_inputs(tensors)
+        sums = {gate: by_step(z) for gate, z in self._sums_of_inputs(tensors).items()}
         recurrent_kernels = by_gate(_GATES, tensors["recurrent_kernel"])
         bias_g = None
         if "recurrent_bias" in tensors:
@@ -84,12 +85,14 @@ class _Sequence:
             t = steps - 1 - n if self.reverse else n
             recalled = tf.cast(h, self.dtype)
             recurrent = {s: tf.matmul(recalled, kernel) for s, kernel in recurrent_kernels.items()}
-            z, r = (tf.sigmoid(tf.cast(sums[s][t] + recurrent[s], self.state_dtype)) for s in "zr")
+            z, r = (
+                tf.sigmoid(tf.cast(sums[s].read(t) + recurrent[s], self.state_dtype)) for s in "zr"
+            )
             recurrent_g = recurrent["g"]
             if bias_g is not None:
                 recurrent_g += bias_g
             recurrent_g = tf.cast(recurrent_g, self.state_dtype)
-            g = tf.tanh(tf.cast(sums["g"][t], self.state_dtype) + r * recurrent_g)
+            g = tf.tanh(tf.cast(sums["g"].read(t), self.state_dtype) + r * recurrent_g)
             new_share, difference = 1 - z, h - g
             new_h = h - new_share * difference  # where z is 1 this is h, to the last digit
             if keep:
@@ -151,13 +154,14 @@ class _Sequence:
         """
         outputs, _ = results
         d_outputs, d_h = d_results
+        d_outputs = by_step(d_outputs)
         inputs = tensors["inputs"]
         back = by_gate(_GATES, tensors["recurrent_kernel"], transposed=True)
         steps = steps_of(inputs)
 
         def step(n, d_h, rooms):
             t = n if self.reverse else steps - 1 - n
-            d_h += d_outputs[t]
+            d_h += d_outputs.read(t)
             d = {name: tf.cast(d_h * kept[name].read(t), self.dtype) for name in rooms}
             d_before = tf.add_n([tf.matmul(d[gate], back[gate]) for gate in _GATES])
             d_h = d_h * kept["state"].read(t) + tf.cast(d_before, self.state_dtype)

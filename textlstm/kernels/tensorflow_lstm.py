@@ -23,6 +23,7 @@ from textlstm.kernels.tensorflow_loop import (
     as_returned,
     bias_gradient,
     by_gate,
+    by_step,
     dtypes,
     joined,
     kernel_gradient,
@@ -93,7 +94,8 @@ class _Sequence:
             a projection. It is in the order of time.
         """
         inputs = tensors["inputs"]
-        sums = self._sums_of_inputs(tensors)
+        sums = {symbol: by_step(z) for symbol, z in self._sums_of_inputs(tensors).items()}
+        copies = None if self.is_real is None else by_step(self.copies)
         recurrent_kernels = by_gate(self.symbols, tensors["recurrent_kernel"])
         peeps = self._peeps(tensors)
         steps = steps_of(inputs)
@@ -102,7 +104,7 @@ class _Sequence:
             t = steps - 1 - n if self.reverse else n
 
             def total(symbol, memory):
-                z = sums[symbol][t] + tf.matmul(h, recurrent_kernels[symbol])
+                z = sums[symbol].read(t) + tf.matmul(h, recurrent_kernels[symbol])
                 z = tf.cast(z, self.memory_dtype)
                 return z + peeps[symbol] * memory if symbol in peeps else z
 
@@ -114,8 +116,8 @@ class _Sequence:
             o = tf.sigmoid(total("o", new_c))  # its peephole sees the new memory
             shown = tf.cast(o * tanh_c, self.dtype)  # [batch, units]
             new_h = tf.matmul(shown, tensors["projection"]) if "projection" in tensors else shown
-            if self.is_real is not None:
-                new_h += self.copies[t] * h
+            if copies is not None:
+                new_h += copies.read(t) * h
             if keep:
                 values = self._factors(i, f, g, o, c, tanh_c, peeps)
                 values |= {"c_before": c, "shown": shown}
@@ -214,13 +216,15 @@ class _Sequence:
         back = by_gate(self.symbols, tensors["recurrent_kernel"], transposed=True)
         if "projection" in tensors:
             project_back = tf.transpose(tensors["projection"])
+        d_outputs = by_step(tf.cast(d_outputs, self.memory_dtype))
+        copies = None
         if self.is_real is not None:
-            copies = tf.cast(self.copies, self.memory_dtype)
+            copies = by_step(tf.cast(self.copies, self.memory_dtype))
         steps = steps_of(inputs)
 
         def step(n, d_h, d_c, d_sums, d_hs):
             t = n if self.reverse else steps - 1 - n
-            d_h += tf.cast(d_outputs[t], self.memory_dtype)
+            d_h += d_outputs.read(t)
             d_shown = d_h  # [batch, units]
             if "projection" in tensors:
                 d_projected = tf.cast(d_h, self.dtype)
@@ -231,8 +235,8 @@ class _Sequence:
             d_z = {s: tf.cast(d, self.dtype) for s, d in d_z.items()}  # [batch, units]
             d_h_before = tf.add_n([tf.matmul(d_z[s], back[s]) for s in self.symbols])
             d_h_before = tf.cast(d_h_before, self.memory_dtype)
-            if self.is_real is not None:
-                d_h_before += copies[t] * d_h
+            if copies is not None:
+                d_h_before += copies.read(t) * d_h
             d_sums = {s: room.write(t, d_z[s]) for s, room in d_sums.items()}
             return d_h_before, d_c * kept["memory"].read(t), d_sums, d_hs
 

@@ -33,9 +33,10 @@ def chunked_surprise(hidden, vectors, bias, labels, count=None):
         float32 `[tokens]`.
     """
     vocabulary_size, dim = vectors.shape
-    size = max(16, _LOGITS // vocabulary_size)
     tokens = ops.shape(hidden)[0]
-    chunks = (tokens + size - 1) // size
+    most = max(16, _LOGITS // vocabulary_size)
+    chunks = tokens // most + 1
+    size = tokens // chunks + 1  # alike in all, so that little is padded
     count = ops.cast(tokens if count is None else count, "int32")
     used = (count + size - 1) // size  # chunks with a token that counts
     labels = _in_chunks(ops.cast(labels, "int32"), chunks, size)
@@ -91,7 +92,7 @@ def chunked_surprise(hidden, vectors, bias, labels, count=None):
     return surprise(hidden, vectors, bias)
 
 
-def _in_chunks(rows, chunks, size: int):
+def _in_chunks(rows, chunks, size):
     """Returns `[tokens, …]` as `[chunks, size, …]`, with zeros behind the last one."""
     behind = chunks * size - ops.shape(rows)[0]
     rows = ops.pad(rows, [[0, behind]] + [[0, 0]] * (len(rows.shape) - 1))

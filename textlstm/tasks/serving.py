@@ -46,7 +46,6 @@ class Serving(tf.Module):
             **kinds: for each argument the type of its vector, or a `tf.TensorSpec`. The tensors are
                 named as the arguments are.
         """
-
         self.functions[name] = self.share(function, **kinds)
 
     def share(self, function, **kinds):
