@@ -30,7 +30,7 @@ def test_the_sample_is_trained_on_exported_and_goes_on(tmp_path):
     for words in (
         f"Data: the help topics of Python {version}",
         "texts: 8 train, 6 validation, 8 test",
-        "A language model: a 2-layer LSTM of 8 units",
+        "A language model: an LSTM of 8 units",
         "val_perplexity",
         f"Test, 8 texts of Python {version}, bits per character: ",
         f"Exported to {export / '1'}",

@@ -24,6 +24,7 @@ class TiedHead(keras.layers.Layer):
 
     Call arguments:
         hidden: floats, `[batch, …, dim]`, of the embedding's `dim`.
+        matrix: what `prepare` gave; default `None`: it is computed.
 
     Returns:
         Floats, `[batch, …, vocabulary_size]`.
@@ -67,11 +68,15 @@ class TiedHead(keras.layers.Layer):
             name="bias", shape=(self.embedding.input_dim,), initializer="zeros"
         )
 
-    def call(self, hidden):
-        """Computes the logits of hidden states."""
+    def prepare(self):
+        """Returns Eᵀ, `[dim, vocabulary_size]`, which a loop of steps computes once, before it."""
         # The embedding itself would multiply in float32 under a mixed policy.
         vectors = keras.ops.cast(self.embedding.embeddings, self.compute_dtype)
-        return keras.ops.matmul(hidden, keras.ops.transpose(vectors)) + self.bias
+        return keras.ops.transpose(vectors)
+
+    def call(self, hidden, matrix=None):
+        """Computes the logits of hidden states."""
+        return keras.ops.matmul(hidden, self.prepare() if matrix is None else matrix) + self.bias
 
     def compute_output_shape(self, input_shape):
         """Returns `(batch, …, vocabulary_size)`."""

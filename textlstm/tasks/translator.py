@@ -284,11 +284,11 @@ class Translator(Task):
         vectors = self.token_dropout(vectors, training=training)
         return self.feature_dropout(vectors, training=training)
 
-    def _logits(self, outputs, training=False):
+    def _logits(self, outputs, training=False, **prepared):
         outputs = self.feature_dropout(outputs, training=training)
         if self.to_embedding is not None:
             outputs = self.to_embedding(outputs)
-        return self.head(outputs)
+        return self.head(outputs, **prepared)
 
     def compute_output_shape(self, input_shape):
         """Returns `(batch, time, vocabulary_size)`."""
@@ -313,11 +313,12 @@ class Translator(Task):
         """
         memory, mask, states = self.encode_source(ids)
         keys = self.decoder.attention.prepare(memory)
+        prepared = {"matrix": self.head.prepare()} if isinstance(self.head, TiedHead) else {}
 
         def step(last, states):
             vectors = self._vectors(self.target_embedding, last)  # [rows, embedding_dim]
             outputs, states, _ = self.decoder.step(vectors, states, memory, mask, keys)
-            return self._logits(outputs), states
+            return self._logits(outputs, **prepared), states
 
         first = ops.full((ops.shape(ids)[0],), self.begin_id, dtype="int32")
         return search(step, self.decoder.begin(states), first, max_tokens=max_tokens)
