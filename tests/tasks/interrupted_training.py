@@ -1,7 +1,8 @@
 """Trainings that are cut off and go on: run by test_training_state.py, in a process of its own.
 
     python interrupted_training.py sigkill FOLDER MOMENT     trains, and kills itself at a moment
-    python interrupted_training.py exception FOLDER          is cut off at many moments in turn
+    python interrupted_training.py exception FOLDER AVERAGE DTYPE
+                                                             is cut off at many moments in turn
     python interrupted_training.py compare FOLDER            goes on, and compares with a whole one
 
 A moment is `batch:N`, the end of the N-th batch of the process; `write:N`, the midst of the N-th
@@ -121,7 +122,7 @@ def main():
     elif mode == "compare":
         check_same(train(average=0.9), train(folder, average=0.9))
     else:
-        options = {"average": 0.9, "dtype": "mixed_float16"}  # all that has a state of its own
+        options = {"average": float(rest[0]) or None, "dtype": rest[1]}
         whole = train(**options)
         cut_offs = 0
         # Every batch kept; then every epoch only, each cut off in its midst.

@@ -19,8 +19,9 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
-def test_cut_off_at_many_moments(tmp_path):
-    done = run("exception", tmp_path)
+@pytest.mark.parametrize(("average", "dtype"), [(0.0, "float32"), (0.9, "mixed_float16")])
+def test_cut_off_at_many_moments(tmp_path, average, dtype):
+    done = run("exception", tmp_path, average, dtype)
     assert done.stdout == "same\n", done.stderr
     assert "ran out of data" not in done.stderr
 
