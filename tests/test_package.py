@@ -59,4 +59,6 @@ def test_rooms_import_only_from_rooms_above():
             imported = re.findall(
                 r"^\s*(?:from|import) textlstm\.(\w+)", file.read_text("utf-8"), re.M
             )
+            if file.name == "task.py":  # `Task.explain`, the one way down
+                imported.remove("insight")
             assert set(imported) <= set(order[: number + 1]), file

@@ -1,7 +1,6 @@
 """The picture of an alignment: where a translator looked while it said each token."""
 
-from textlstm.errors import InputError
-from textlstm.insight.fonts import find_fonts
+from textlstm.insight.fonts import drawing
 
 
 def draw_alignment(alignment):
@@ -20,17 +19,11 @@ def draw_alignment(alignment):
         >>> (alignment,) = model.align(["Where is the station?"])
         >>> draw_alignment(alignment).savefig("attention.png")
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError(
-            f"pictures are drawn by matplotlib, which cannot be imported ({error}); "
-            'pip install "textlstm[plots]"'
-        ) from error
     source = [piece.replace("▁", " ").strip() or "␣" for piece in alignment.source]
     target = [piece.replace("▁", " ").strip() or "␣" for piece in alignment.target]
-    with rc_context({"font.family": find_fonts([*source, *target])}):
+    with drawing([*source, *target]):
+        from matplotlib.figure import Figure
+
         size = 1.5 + 0.4 * len(source), 1.2 + 0.4 * len(target)
         figure = Figure(figsize=size, layout="constrained", dpi=150)
         axes = figure.add_subplot()

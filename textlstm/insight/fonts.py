@@ -1,8 +1,40 @@
 """Fonts that have the characters of a text, Chinese ones included."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from textlstm.errors import InputError
+
+
+@contextmanager
+def drawing(texts: Iterable[str]) -> Iterator[None]:
+    """Sets matplotlib up to draw texts, as long as the block lasts.
+
+    Args:
+        texts: what is to be drawn.
+
+    Raises:
+        InputError: if `matplotlib` is not installed, or no installed font has some of the
+            characters.
+    """
+    try:
+        from matplotlib import rc_context
+    except ImportError as error:
+        raise InputError(
+            f"pictures are drawn by matplotlib, which cannot be imported ({error}); "
+            'pip install "textlstm[plots]"'
+        ) from error
+    # It warns of each font that has no style of the very weight it asks for.
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        # Some of these fonts have no minus sign.
+        with rc_context({"font.family": find_fonts(texts), "axes.unicode_minus": False}):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def find_fonts(texts: Iterable[str]) -> list[str]:
@@ -21,16 +53,13 @@ def find_fonts(texts: Iterable[str]) -> list[str]:
     from matplotlib.ft2font import FT2Font
 
     missing = {character for text in texts for character in text if character.isprintable()}
-    families = []
+    families = ["DejaVu Sans"]  # matplotlib's own
 
-    def take(path: str, family: str) -> None:
-        has = {character for character in missing if ord(character) in FT2Font(path).get_charmap()}
-        if has:
-            families.append(family)
-            missing.difference_update(has)
+    def take(path: str) -> None:
+        characters = FT2Font(path).get_charmap()
+        missing.difference_update([one for one in missing if ord(one) in characters])
 
-    own = font_manager.FontProperties(family="DejaVu Sans")
-    take(font_manager.findfont(own), "DejaVu Sans")
+    take(font_manager.findfont(font_manager.FontProperties(family=families[0])))
     for are_known in (True, False):
         if not missing:
             break
@@ -48,7 +77,9 @@ def find_fonts(texts: Iterable[str]) -> list[str]:
         for family, path in sorted(found.items(), key=lambda item: (-count(item[1]), item[0])):
             if not missing:
                 break
-            take(path, family)
+            if count(path):
+                families.append(family)
+                take(path)
     if missing:
         shown = "".join(sorted(missing)[:10])
         raise InputError(

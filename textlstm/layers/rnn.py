@@ -51,6 +51,13 @@ class RNN(keras.layers.Layer):
         `[batch, directions · output_size]`; with `return_state`, `(outputs, states)` with `states`
         like `initial_state`.
 
+    Attributes:
+        cells: the cells, in the order of the second axis of the states.
+        observer: `None`, or what is told of all that the cells read while the layer is called, as
+            `textlstm.insight` does: an object with the methods `see_sequence(index, inputs,
+            initial_state, mask, reverse)` and `see_step(index, inputs, before, after)`, where
+            `index` is that of the cell.
+
     Raises:
         ValueError: if an argument is out of its range, or `initial_state` has another structure.
 
@@ -101,6 +108,7 @@ class RNN(keras.layers.Layer):
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.seed = seed
+        self.observer = None
         self.supports_masking = True
 
         # The cells of layer 0 come first, in each layer the forward one: the order of the second
@@ -171,10 +179,13 @@ class RNN(keras.layers.Layer):
             directions = []
             for direction in range(self.num_directions):
                 index = layer * self.num_directions + direction
+                first = [state[:, index] for state in initial_state]
+                if self.observer is not None:
+                    self.observer.see_sequence(index, sequence, first, mask, direction == 1)
                 outputs, states = run_cell(
                     self.cells[index],
                     sequence,
-                    [state[:, index] for state in initial_state],
+                    first,
                     mask=mask,
                     reverse=direction == 1,
                     training=training,
@@ -223,9 +234,13 @@ class RNN(keras.layers.Layer):
             skip = outputs if self.residual and outputs.shape[-1] == self.output_size else None
             if index > 0 and noise is not None:
                 outputs = outputs * noise[index - 1]
-            outputs, after = cell(outputs, [state[:, index] for state in states])
+            read, before = outputs, [state[:, index] for state in states]
+            outputs, after = cell(read, before)
+            after = after if isinstance(after, (list, tuple)) else [after]
+            if self.observer is not None:
+                self.observer.see_step(index, read, before, after)
             outputs = outputs if skip is None else outputs + skip
-            final_states.append(after if isinstance(after, (list, tuple)) else [after])
+            final_states.append(after)
         return outputs, [ops.stack(after, axis=1) for after in zip(*final_states)]
 
     def _skips(self, sequence, mask, layer: int) -> list:

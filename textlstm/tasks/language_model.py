@@ -202,18 +202,33 @@ class LanguageModel(Task):
     def call(self, inputs, training=False):
         """Computes logits, or -log p of labels; see the class."""
         if not isinstance(inputs, dict):
-            return self.head(self._read(inputs, training=training)[0])
+            return self.head(self.read(inputs, training=training)[0])
         states = None
         if "keep" in inputs:
             states = self.carried.read(bool(training), inputs["keep"])
-        outputs, states = self._read(inputs["ids"], states, training=training)
+        outputs, states = self.read(inputs["ids"], states, training=training)
         if "keep" in inputs:
             self.carried.write(bool(training), states)
         return self.head.surprise(outputs, inputs["labels"])
 
-    def _read(self, ids, states=None, mask=None, training=False) -> tuple:
-        """Returns the last layer's outputs, `[batch, time, output_size]`, and the states."""
+    def read(self, ids, states=None, mask=None, training=False, shift=None) -> tuple:
+        """Reads tokens.
+
+        Args:
+            ids: int `[batch, time]`.
+            states: those before the first token; default `None`, zeros.
+            mask: bool `[batch, time]`, where there is a token; default everywhere.
+            training: whether dropout is on.
+            shift: what is added to the token vectors, floats `[batch, time, embedding_dim]`;
+                default `None`, nothing.
+
+        Returns:
+            `(outputs, states)`: the last layer's, `[batch, time, output_size]`, which `head` turns
+            into logits; and the states after the last token.
+        """
         vectors = self.embedding.call(ids)  # not by `embedding(ids)`, which would attach a mask
+        if shift is not None:
+            vectors = vectors + shift
         vectors = self.token_dropout(vectors, ids, training=training)
         vectors = self.input_dropout(vectors, training=training)
         outputs, states = self.rnn(vectors, initial_state=states, mask=mask, training=training)
@@ -242,7 +257,7 @@ class LanguageModel(Task):
         """
         places = ops.arange(ops.shape(ids)[1], dtype="int32")[None]
         last = ops.cast(lengths, "int32")[:, None] - 1  # [batch, 1]
-        _, states = self._read(ids, mask=places < last)
+        _, states = self.read(ids, mask=places < last)
         return ops.take_along_axis(ids, last, axis=1)[:, 0], states
 
     def step(self, ids, states) -> tuple:
@@ -758,7 +773,7 @@ class _Reader(_Part):
     """Reads a window: -log p of its labels, and the states behind it."""
 
     def call(self, inputs):
-        outputs, states = self._model._read(inputs["ids"], inputs["states"])
+        outputs, states = self._model.read(inputs["ids"], inputs["states"])
         return self._model.head.surprise(outputs, inputs["labels"]), states
 
 

@@ -65,6 +65,24 @@ class Task(keras.Model):
         model.compile_from_config(self.get_compile_config())
         return model
 
+    def explain(self, text: str | bytes, **options):
+        """Says which tokens of a text the answer hangs on; in a notebook, the text in colours.
+
+        Args:
+            text: what the model reads.
+            **options: of `textlstm.insight.attribute`: `target`, `method`, `steps`.
+
+        Returns:
+            A `textlstm.insight.Attribution`.
+
+        Example:
+            >>> textlstm.load("models/sentiment-en").explain("Dull at first, then a joy.")
+        """
+        # The one way down from a task: insight stands on all of them.
+        from textlstm.insight import attribute
+
+        return attribute(self, text, **options)
+
     def fit_batches(
         self,
         batches,

@@ -207,6 +207,25 @@ class TextClassifier(StringClassifier):
 
     def call(self, ids, training=False, shift=None):
         """Computes the logits, `[batch, labels]`, of token ids `[batch, time]`."""
+        outputs, mask = self.read(ids, training=training, shift=shift)
+        if self.language_head is not None and training:
+            self.add_loss(self._language_loss(outputs, ids, mask))
+        pooled = self.pooling(outputs, mask=mask)
+        return self.head(pooled, training=training)
+
+    def read(self, ids, training=False, shift=None) -> tuple:
+        """Reads texts, up to what is pooled.
+
+        Args:
+            ids: int `[batch, time]`, padded.
+            training: whether dropout is on.
+            shift: as of `call`.
+
+        Returns:
+            `(outputs, mask)`: those of the recurrent layer, `[batch, steps, output_size]`, and
+            where they are real, bool `[batch, steps]`; a step is a token, or with
+            `convolution_pool` several.
+        """
         mask = self.embedding.compute_mask(ids)  # [batch, time]
         if not self._options["read_end_mark"]:
             mask = ops.logical_and(mask, ops.not_equal(ids, self.tokenizer.end_id))
@@ -220,11 +239,7 @@ class TextClassifier(StringClassifier):
             vectors = self.front(vectors, mask=mask)  # [batch, steps, convolution_filters]
             vectors = self.front_dropout(vectors, training=training)
             mask = shorter_mask
-        outputs = self.recurrent(vectors, mask=mask, training=training)
-        if self.language_head is not None and training:
-            self.add_loss(self._language_loss(outputs, ids, mask))
-        pooled = self.pooling(outputs, mask=mask)
-        return self.head(pooled, training=training)
+        return self.recurrent(vectors, mask=mask, training=training), mask
 
     def _language_loss(self, outputs, ids, mask):
         """Computes γ times the mean of -log p of the tokens that follow others."""

@@ -103,6 +103,8 @@ class Translator(Task):
             reads: the begin mark and the translation without its last token; int `[batch, steps]`
             and `[batch, time]`, padded.
         training: whether dropout is on.
+        shift: what is added to the vectors of the source's tokens, floats
+            `[batch, steps, embedding_dim]`; default `None`, nothing.
 
     Returns:
         Logits of the next token, `[batch, time, vocabulary_size]`.
@@ -248,21 +250,23 @@ class Translator(Task):
             outputs = (None, None, dim)
         self.head.build(outputs)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=False, shift=None):
         """Computes the logits, `[batch, time, vocabulary_size]`."""
-        memory, mask, states = self.encode_source(inputs["source"], training=training)
+        memory, mask, states = self.encode_source(inputs["source"], training, shift)
         vectors = self._vectors(self.target_embedding, inputs["target"], training)
         outputs, _ = self.decoder(
             vectors, memory, memory_mask=mask, initial_state=states, training=training
         )
         return self._logits(outputs, training)
 
-    def encode_source(self, ids, training=False) -> tuple:
+    def encode_source(self, ids, training=False, shift=None) -> tuple:
         """Reads texts.
 
         Args:
             ids: int `[batch, steps]`, padded.
             training: whether dropout is on.
+            shift: what is added to the token vectors, floats `[batch, steps, embedding_dim]`;
+                default `None`, nothing.
 
         Returns:
             `(memory, mask, states)`: the encoder's outputs, `[batch, steps, units]`; where they are
@@ -270,7 +274,7 @@ class Translator(Task):
             size]`.
         """
         mask = self.source_embedding.compute_mask(ids)
-        vectors = self._vectors(self.source_embedding, ids, training)
+        vectors = self._vectors(self.source_embedding, ids, training, shift)
         memory, final_states = self.encoder(vectors, mask=mask, training=training)
         states = []
         for bridge, state, size in zip(self.bridges, final_states, self.decoder.state_sizes):
@@ -279,8 +283,10 @@ class Translator(Task):
             states.append(bridge(state))
         return memory, mask, states
 
-    def _vectors(self, embedding, ids, training=False):
+    def _vectors(self, embedding, ids, training=False, shift=None):
         vectors = embedding.call(ids)  # not by `embedding(ids)`, which would attach a mask
+        if shift is not None:
+            vectors = vectors + shift
         vectors = self.token_dropout(vectors, training=training)
         return self.feature_dropout(vectors, training=training)
 
