@@ -4,9 +4,10 @@ import keras
 import numpy as np
 
 import textlstm
+from textlstm import insight
 
 SCRIPT = """
-import keras, numpy as np, textlstm
+import keras, numpy as np, textlstm, textlstm.insight
 
 keras.utils.set_random_seed(0)
 inputs = keras.Input((None, 3))
@@ -50,6 +51,9 @@ assert Count.passed == 1 and Count.trained > 1
 assert int(model.optimizer.iterations) == Count.passed + Count.trained
 model.save("classifier.keras")
 np.save("classifier.npy", model.predict(texts, verbose=0))
+shares = textlstm.insight.attribute(model, "good thing")
+trace = textlstm.insight.record(model, "good thing").traces["recurrent"]
+np.savez("insight.npz", shares=shares.shares, norms=shares.gradient_norms, **trace.gates)
 try:
     textlstm.export(model, "exported")
 except textlstm.InputError as error:
@@ -71,6 +75,12 @@ def test_trains_under_jax_and_goes_on_under_tensorflow(tmp_path, run_under_jax):
     texts = ["good thing", "bad thing"] * 8
     predicted = model.predict(texts, verbose=0)
     np.testing.assert_allclose(predicted, np.load(tmp_path / "classifier.npy"), atol=1e-5)
+    found = insight.attribute(model, "good thing")
+    trace = insight.record(model, "good thing").traces["recurrent"]
+    with np.load(tmp_path / "insight.npz") as arrays:
+        expected = {"shares": found.shares, "norms": found.gradient_norms, **trace.gates}
+        for name, array in expected.items():
+            np.testing.assert_allclose(array, arrays[name], atol=1e-5)
     assert textlstm.export(model, tmp_path / "exported").name == "1"
 
 
