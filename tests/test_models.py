@@ -1,6 +1,7 @@
 """The models that ship answer as their cards say, with TensorFlow alone and as Keras models."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,8 @@ TRANSLATIONS = {
         "Two children are playing with a red ball in the park.": "两个孩子在公园里玩红球。",
     },
 }
-SHIPPED = [*ANSWERS, *TRANSLATIONS]
+WRITERS = ["generation-poetry-zh"]
+SHIPPED = [*ANSWERS, *TRANSLATIONS, *WRITERS]
 
 
 @pytest.mark.parametrize("name", TRANSLATIONS)
@@ -76,6 +78,33 @@ def test_translates_alike_with_tensorflow_alone_and_as_a_keras_model(name):
     translations = [text.decode() for text in answer["translation"].numpy()]
     assert translations == list(TRANSLATIONS[name].values())
     assert textlstm.load(MODELS / name).translate(texts, beam_size=4) == translations
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_writes_alike_with_tensorflow_alone_and_as_a_keras_model(name):
+    prompts = ["五言四句《", "七言八句《秋夜》\n"]
+    options = {"max_tokens": 60, "temperature": 0.8, "top_p": 0.9}
+    served = tf.saved_model.load(str(MODELS / name / "1")).signatures["generate"]
+    answer = served(
+        prompt=tf.constant(prompts),
+        seed=tf.constant(7),
+        **{key: tf.constant(value) for key, value in options.items()},
+        top_k=tf.constant(0),
+    )
+    written = textlstm.load(MODELS / name).generate(prompts, seed=7, **options)
+    assert [text.decode() for text in answer["text"].numpy()] == written
+
+
+def test_poems_keep_the_form_that_is_asked_for():
+    sys.path.insert(0, str(MODELS.parent / "recipes"))
+    from poems import form_of
+
+    model = textlstm.load(MODELS / "generation-poetry-zh")
+    forms = [measure + length for measure in ("五言", "七言") for length in ("四句", "八句")] * 5
+    options = {"max_tokens": 150, "temperature": 0.8, "top_p": 0.95, "seed": 0}
+    written = model.generate([f"{form}《月》\n" for form in forms], **options)
+    kept = [form_of(text) == form for form, text in zip(forms, written)]
+    assert np.mean(kept) >= 0.7  # of many more, the card says how many
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -10,9 +10,9 @@ import numpy as np
 
 from textlstm.errors import InputError
 from textlstm.insight.attribution import Attribution, attribute_subject
-from textlstm.insight.recording import MAX_BYTES, Recording, Trace, record_subject
+from textlstm.insight.recording import Recording, Trace, record_subject
 from textlstm.insight.retention import half_lives
-from textlstm.insight.subjects import make_subject
+from textlstm.insight.subjects import MAX_BYTES, make_subject
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _CHINESE = re.compile("[\u3400-\u9fff]")
@@ -62,8 +62,8 @@ def write_page(
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(f"no folder {path.parent} to write {path.name} to; make it first")
-    subject = make_subject(model, text, target=target)
-    recording = record_subject(subject, text, max_bytes)
+    subject = make_subject(model, text, max_bytes, target=target)
+    recording = record_subject(subject, text)
     attribution = None if method is None else attribute_subject(subject, text, method)
     if language is None:
         language = "zh" if _CHINESE.search(recording.text) else "en"
@@ -100,6 +100,12 @@ def render_page(
         name: of the model, on the page.
         cut: whether the text is longer than what the model reads.
     """
+    arrays = [a for trace in recording.traces.values() for a in trace.states.values()]
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise InputError(
+            "the model computes infinities or no numbers at all (nan) for this text; its weights "
+            "have diverged"
+        )
     data = {
         "language": language,
         "model": name,
@@ -128,13 +134,7 @@ def render_page(
             "weights": np.round(recording.attention.astype("float64"), 4).tolist(),
         }
     # "<" ends no script, and begins no comment, where there is none.
-    try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    except ValueError as error:
-        raise InputError(
-            "the model computes infinities or no numbers at all (nan) for this text; its weights "
-            "have diverged"
-        ) from error
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     # Half of a pair of surrogates cannot be written as UTF-8.
     text = text.encode("utf-8", "replace").decode("utf-8")

@@ -9,12 +9,9 @@ import numpy as np
 from keras import ops
 
 from textlstm.cells import GatedCell
-from textlstm.errors import InputError
-from textlstm.insight.subjects import Stack, Subject, make_subject
+from textlstm.insight.subjects import MAX_BYTES, Stack, Subject, make_subject
 from textlstm.kernels import scan
 from textlstm.layers import RNN
-
-MAX_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -112,13 +109,11 @@ def record(
         >>> forget.shape  # [layers, directions, tokens, units]
         (1, 2, 8, 128)
     """
-    subject = make_subject(model, text, target=target)
-    return record_subject(subject, text, max_bytes)
+    return record_subject(make_subject(model, text, max_bytes, target=target), text)
 
 
-def record_subject(subject: Subject, text, max_bytes: int = MAX_BYTES) -> Recording:
+def record_subject(subject: Subject, text) -> Recording:
     """Records what `record` does, for a subject that is made already."""
-    check_size(subject, max_bytes)
     with _watching(subject.stacks) as observers:
         attention = subject.run()
     traces = {
@@ -132,22 +127,6 @@ def record_subject(subject: Subject, text, max_bytes: int = MAX_BYTES) -> Record
         attention=attention,
         targets=getattr(subject, "targets", ()),
     )
-
-
-def check_size(subject: Subject, max_bytes: int) -> None:
-    """Raises an `InputError` if a recording would take more than `max_bytes`."""
-    size = 0
-    for stack in subject.stacks:
-        for cell in (cell for rnn in stack.rnns for cell in rnn.cells):
-            sizes = cell.state_size if isinstance(cell.state_size, (list, tuple)) else None
-            numbers = sum(sizes or [cell.state_size])
-            numbers += getattr(cell, "units", 0) * len(getattr(cell, "gates", ()))
-            size += 4 * 2 * numbers * len(stack.tokens)
-    if size > max_bytes:
-        raise InputError(
-            f"recording {len(subject.tokens):,} tokens takes about {size / 1e6:,.0f} MB, more than "
-            f"the {max_bytes / 1e6:,.0f} MB of max_bytes; give a shorter text, or raise max_bytes"
-        )
 
 
 @contextmanager
@@ -214,6 +193,8 @@ class _StatesOf:
 
     def split(self, joined) -> list:
         """Takes states apart that stand side by side in the last axis."""
+        if len(self.sizes) == 1:
+            return [joined]
         return ops.split(joined, list(itertools.accumulate(self.sizes))[:-1], axis=-1)
 
 
@@ -221,8 +202,9 @@ def _trace(stack: Stack, observers: list[_Observer]) -> Trace:
     """Puts together what the observers of a stack saw, and computes the gates from it."""
     cells = [cell for observer in observers for cell in observer.rnn.cells]
     directions = observers[0].rnn.num_directions
+    count = len(stack.tokens)
     inputs, before, after = (
-        [_joined(parts) for observer in observers for parts in getattr(observer, name)]
+        [_joined(parts, count) for observer in observers for parts in getattr(observer, name)]
         for name in ("inputs", "before", "after")
     )
     names = getattr(cells[0], "state_names", [f"state_{i}" for i in range(len(before[0]))])
@@ -246,11 +228,14 @@ def _trace(stack: Stack, observers: list[_Observer]) -> Trace:
     )
 
 
-def _joined(parts: list) -> np.ndarray | list[np.ndarray]:
-    """Puts steps that were seen one by one behind each other; of states, each by itself."""
+def _joined(parts: list, count: int) -> np.ndarray | list[np.ndarray]:
+    """Puts steps that were seen one by one behind each other; of states, each by itself.
+
+    There may be one step too many in front: Keras's loop tries the first one, for its shapes.
+    """
     if isinstance(parts[0], list):
-        return [np.concatenate(states) for states in zip(*parts)]
-    return np.concatenate(parts)
+        return [np.concatenate(states)[-count:] for states in zip(*parts)]
+    return np.concatenate(parts)[-count:]
 
 
 def _names(cell) -> tuple[str, ...]:

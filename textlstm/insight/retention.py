@@ -30,8 +30,8 @@ def half_lives(trace: Trace) -> np.ndarray:
         - Gers, Schmidhuber and Cummins, Learning to Forget, Neural Computation 12(10), 2000.
     """
     with np.errstate(divide="ignore"):
-        rate = np.log(np.asarray(_keep_gate(trace), "float64")).mean(axis=2)
-        return (np.log(0.5) / rate).astype("float32")
+        loss = -np.log(np.asarray(_keep_gate(trace), "float64")).mean(axis=2)
+        return (np.log(2) / np.abs(loss)).astype("float32")
 
 
 def retention(trace: Trace) -> np.ndarray:

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 from keras import ops
 
 from textlstm.errors import InputError
 from textlstm.layers import RNN
 from textlstm.tasks import LanguageModel, TextClassifier, Translator
+
+MAX_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,13 @@ class ClassifierSubject(Subject):
 
     kind = "label"
 
-    def __init__(self, model: TextClassifier, text, target: str | None = None):
+    def __init__(
+        self,
+        model: TextClassifier,
+        text,
+        max_bytes: int = MAX_BYTES,
+        target: str | None = None,
+    ):
         if target is not None and target not in model.labels:
             raise InputError(f"no label {target!r}; there are {', '.join(model.labels)}")
         self.model = model
@@ -84,12 +93,13 @@ class ClassifierSubject(Subject):
         self.cut = bool(corpus.cut)
         self.ids = np.asarray(corpus.ids(0), np.int32)[None]
         self.tokens = readable(self.ids[0], model.tokenizer)
+        self.stacks = [Stack("recurrent", (model.recurrent,), self._steps())]
+        check_size(self.stacks, max_bytes)
         probabilities = np.asarray(model.to_probabilities(model(self.ids)))[0]
         order = np.argsort(-probabilities, kind="stable")
         self.answers = {model.labels[i]: float(probabilities[i]) for i in order}
         self.answer = target or model.labels[order[0]]
         self.score = f"log-odds of {self.answer!r}"
-        self.stacks = [Stack("recurrent", (model.recurrent,), self._steps())]
 
     def _steps(self) -> tuple[str, ...]:
         """Returns what stands at each step of the recurrent layer: a token, or several."""
@@ -126,7 +136,13 @@ class LanguageModelSubject(Subject):
 
     kind = "token"
 
-    def __init__(self, model: LanguageModel, text, target: str | None = None):
+    def __init__(
+        self,
+        model: LanguageModel,
+        text,
+        max_bytes: int = MAX_BYTES,
+        target: str | None = None,
+    ):
         self.model = model
         self.cut = False
         tokenizer = model.tokenizer
@@ -134,6 +150,8 @@ class LanguageModelSubject(Subject):
         # A text begins behind the end mark of the one before it.
         self.ids = np.append(np.int32(tokenizer.end_id), ids).astype(np.int32)[None]
         self.tokens = readable(self.ids[0], tokenizer)
+        self.stacks = [Stack("recurrent", (model.rnn,), self.tokens)]
+        check_size(self.stacks, max_bytes)
         logits = np.asarray(self._logits(None), "float64")[0]
         logits[list(model.forbidden_ids)] = -np.inf
         order = np.argsort(-logits, kind="stable")
@@ -144,7 +162,6 @@ class LanguageModelSubject(Subject):
         self._target = order[0] if target is None else _id_of(target, tokenizer, names)
         (self.answer,) = readable([self._target], tokenizer)
         self.score = f"log-probability of {self.answer!r} behind it"
-        self.stacks = [Stack("recurrent", (model.rnn,), self.tokens)]
 
     def _logits(self, shift):
         """Computes the logits behind the last token, `[rows, vocabulary_size]`."""
@@ -169,9 +186,19 @@ class TranslatorSubject(Subject):
     score = "log-probability of the translation"
 
     def __init__(
-        self, model: Translator, text, target: str | None = None, position: int | None = None
+        self,
+        model: Translator,
+        text,
+        max_bytes: int = MAX_BYTES,
+        target: str | None = None,
+        position: int | None = None,
     ):
         self.model = model
+        if model.decoder.input_feeding and keras.backend.backend() != "tensorflow":
+            raise InputError(
+                "a translator with input feeding is looked into under TensorFlow alone; start "
+                "Python with KERAS_BACKEND=tensorflow"
+            )
         if target is None:
             ((best, *_),) = model.translate([text], n_best=1)
             target = best.text
@@ -190,14 +217,6 @@ class TranslatorSubject(Subject):
                 f"position must be from 0 to {len(self.targets) - 1}, that of a token of the "
                 f"translation; got {position!r}"
             )
-        self._position = position
-        total = float(np.asarray(self.scores(ops.zeros_like(self.vectors())))[0])
-        self.answers = {target: float(np.exp(total))}
-        self.answer = target
-        if position is not None:
-            self.kind = "piece"
-            self.answer = self.targets[position]
-            self.score = f"log-probability of {self.answer!r} in the translation"
         decoder = model.decoder
         self.stacks = [
             Stack("encoder", (model.encoder,), self.tokens),
@@ -207,6 +226,15 @@ class TranslatorSubject(Subject):
                 readable(self._read[0], model.target_tokenizer),
             ),
         ]
+        check_size(self.stacks, max_bytes)
+        self._position = position
+        total = float(np.asarray(self.scores(ops.zeros_like(self.vectors())))[0])
+        self.answers = {target: float(np.exp(total))}
+        self.answer = target
+        if position is not None:
+            self.kind = "piece"
+            self.answer = self.targets[position]
+            self.score = f"log-probability of {self.answer!r} in the translation"
 
     def embedding(self):
         """Returns the layer that gives the source's tokens their vectors."""
@@ -231,16 +259,18 @@ class TranslatorSubject(Subject):
         return ops.sum(log_probs, axis=1)
 
 
-def make_subject(model, text: str | bytes, **options) -> Subject:
+def make_subject(model, text: str | bytes, max_bytes: int = MAX_BYTES, **options) -> Subject:
     """Makes the subject that fits the model.
 
     Args:
         model: a task.
         text: what it reads.
+        max_bytes: the most memory that a recording may take; default 1 GiB.
         **options: `target`, and of a translator `position`; see `attribute`.
 
     Raises:
-        InputError: if it is no model of ours, the text no string, or an option not for this task.
+        InputError: if it is no model of ours, the text no string, a recording too large, or an
+            option not for this task.
     """
     if not isinstance(text, (str, bytes)):
         raise InputError(f"a text is a string; got {type(text).__name__}: {text!r}")
@@ -253,11 +283,28 @@ def make_subject(model, text: str | bytes, **options) -> Subject:
             options = {name: value for name, value in options.items() if value is not None}
             if "position" in options and kind is not TranslatorSubject:
                 raise InputError("position is of a translation; this model makes none")
-            return kind(model, text, **options)
+            return kind(model, text, max_bytes, **options)
     raise InputError(
         "insight looks into a TextClassifier, a LanguageModel or a Translator; "
         f"got {type(model).__name__}"
     )
+
+
+def check_size(stacks: list[Stack], max_bytes: int) -> None:
+    """Raises an `InputError` if a recording would take more than `max_bytes`."""
+    size = 0
+    for stack in stacks:
+        for cell in (cell for rnn in stack.rnns for cell in rnn.cells):
+            sizes = cell.state_size
+            numbers = sum(sizes) if isinstance(sizes, (list, tuple)) else sizes
+            numbers += getattr(cell, "units", 0) * len(getattr(cell, "gates", ()))
+            size += 4 * 2 * numbers * len(stack.tokens)
+    if size > max_bytes:
+        raise InputError(
+            f"recording {len(stacks[0].tokens):,} tokens takes about {size / 1e6:,.0f} MB, more "
+            f"than the {max_bytes / 1e6:,.0f} MB of max_bytes; give a shorter text, or raise "
+            "max_bytes"
+        )
 
 
 def readable(ids, tokenizer) -> tuple[str, ...]:
