@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import (
+from measuring import (
     HAS_TORCH,
     THREADS,
     add_output_flag,

@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from common import add_output_flag, write_results
+from measuring import add_output_flag, write_results
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes"))
 

@@ -12,7 +12,7 @@ share of the peak counts every product of matrices that the step must make. Prin
 import argparse
 import itertools
 
-from common import (
+from measuring import (
     HAS_TORCH,
     THREADS,
     add_output_flag,

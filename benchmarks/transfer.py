@@ -16,7 +16,7 @@ import statistics
 import time
 
 import numpy as np
-from common import add_output_flag, keras, write_results
+from measuring import add_output_flag, keras, write_results
 
 import textlstm
 from textlstm.data import own_vectors

@@ -16,7 +16,7 @@ import re
 import time
 import unicodedata
 
-from common import add_output_flag, write_results
+from measuring import add_output_flag, write_results
 
 import keras  # isort: skip  (common sets the environment first)
 import numpy as np

@@ -15,7 +15,7 @@ import sys
 import time
 
 import numpy as np
-from common import HAS_TORCH, THREADS, add_output_flag, keras, tf, time_in_turn, write_results
+from measuring import HAS_TORCH, THREADS, add_output_flag, keras, tf, time_in_turn, write_results
 
 import textlstm
 

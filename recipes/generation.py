@@ -139,7 +139,7 @@ def main() -> None:
         # === Measure on what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
             model = model.to_float32()
-        scores = evaluate(model, source, split)
+        scores = evaluate(model, source, split, carries_states(flags, parts["train"]))
 
         # === Export, and ask the export ===
         about = {
@@ -343,12 +343,12 @@ class Samples(keras.callbacks.Callback):
         print(f"\n  {self.prompt}{text}"[:160].replace("\n", "\n  ").rstrip())
 
 
-def evaluate(model, source, split) -> dict[str, float]:
-    """Measures on the test part, its texts read one behind the other."""
+def evaluate(model, source, split, carry_states: bool) -> dict[str, float]:
+    """Measures on the test part, its texts read one behind the other, or each by itself."""
     if "test" not in split.parts:
         return {}
     texts = [row.text for row in split.texts("test")]
-    found = model.evaluate(texts)
+    found = model.evaluate(texts, carry_states=carry_states)
     where = f"test, {len(texts):,} texts" if len(texts) > 1 else "test"
     if source.name == "sample":  # each Python has other help topics
         where += f" of Python {platform.python_version()}"

@@ -477,15 +477,28 @@ class LanguageModel(Task):
 
     # === Measures ===
 
-    def evaluate(self, x=None, y=None, *, batch_size: int = 1, window: int = 512, **kwargs) -> dict:
-        """Measures how well texts are foretold, the states carried from each to the next.
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        *,
+        carry_states: bool = True,
+        batch_size: int | None = None,
+        window: int = 512,
+        **kwargs,
+    ) -> dict:
+        """Measures how well texts are foretold.
 
         Args:
             x: texts, or an `EncodedCorpus`; of batches loss and metrics are computed as
                 `keras.Model.evaluate` does.
             y: none.
+            carry_states: whether the texts are read one behind the other, the states carried from
+                each to the next (default), or each by itself, as a model should be measured that
+                was trained so.
             batch_size: parts of the texts that are read side by side, each but the first beginning
-                with no states; default 1: they are read as a whole.
+                with no states; default 1: they are read as a whole. Without `carry_states` texts,
+                default 64.
             window: tokens that are read at once; it changes no figure; default 512.
             **kwargs: of `keras.Model.evaluate`; they have an effect on batches alone.
 
@@ -507,16 +520,10 @@ class LanguageModel(Task):
             x = self.encode(texts)
         if not len(x):
             raise InputError("there is no text to evaluate on")
-        batches = self.make_batches(
-            x, min(batch_size, x.tokens), window=window, vary=False, shuffle=False
-        )
-        total, states = 0.0, self.rnn.get_initial_state(batches.batch_size)
-        for index in range(len(batches)):
-            inputs, labels, weights = batches[index]
-            surprise, states = self._compiled.reader.predict_on_batch(
-                {"ids": inputs["ids"], "labels": labels, "states": states}
-            )
-            total += float((np.asarray(surprise, "float64") * weights).sum())
+        if carry_states:
+            total = self._carried_surprise(x, batch_size or 1, window)
+        else:
+            total = float(self._row_surprises(x, batch_size or 64).sum())
         figures = {"loss": total / x.tokens, "perplexity": _exp(total / x.tokens)}
         figures["tokens"] = x.tokens
         if texts is not None:
@@ -542,18 +549,33 @@ class LanguageModel(Task):
         texts = checked_texts(texts)
         if not texts:
             return np.zeros((0,), "float32")
-        corpus = self.encode(texts)
+        return -self._row_surprises(self.encode(texts), batch_size).astype("float32")
+
+    def _carried_surprise(self, corpus: EncodedCorpus, batch_size: int, window: int) -> float:
+        """Computes the sum of -log p of texts that are read one behind the other."""
+        size = min(batch_size, corpus.tokens)
+        batches = self.make_batches(corpus, size, window=window, vary=False, shuffle=False)
+        total, states = 0.0, self.rnn.get_initial_state(batches.batch_size)
+        for index in range(len(batches)):
+            inputs, labels, weights = batches[index]
+            surprise, states = self._compiled.reader.predict_on_batch(
+                {"ids": inputs["ids"], "labels": labels, "states": states}
+            )
+            total += float((np.asarray(surprise, "float64") * weights).sum())
+        return total
+
+    def _row_surprises(self, corpus: EncodedCorpus, batch_size: int) -> np.ndarray:
+        """Computes -log p of texts, each by itself: float64 `[rows]`."""
         batches = self.make_batches(corpus, batch_size, carry_states=False, shuffle=False)
-        log_probs = np.zeros((len(texts),), "float32")
+        sums = np.zeros((len(corpus),))
         for index in range(len(batches)):
             inputs, labels, weights = batches[index]
             states = self.rnn.get_initial_state(len(labels))
             surprise, _ = self._compiled.reader.predict_on_batch(
                 {"ids": inputs["ids"], "labels": labels, "states": states}
             )
-            surprise = np.asarray(surprise, "float64")
-            log_probs[batches.rows(index)] = -(surprise * weights).sum(axis=1)
-        return log_probs
+            sums[batches.rows(index)] = (np.asarray(surprise, "float64") * weights).sum(axis=1)
+        return sums
 
     # === Texts out ===
 
