@@ -51,6 +51,8 @@ def test_a_text_is_scored_as_its_steps_say(model):
     expected = [sum(log_probs_by_steps(model, text)) for text in texts]
     np.testing.assert_allclose(model.score(texts), expected, rtol=1e-5)
     assert model.score([]).shape == (0,)
+    alone = model.evaluate(texts, carry_states=False, batch_size=2)
+    np.testing.assert_allclose(alone["loss"], -np.sum(expected) / alone["tokens"], rtol=1e-5)
 
 
 def test_states_are_carried_over_the_whole_text(model):

@@ -31,7 +31,7 @@ def make_classifier(language_model, **options):
 def test_a_classifier_reads_as_the_language_model_does(language_model):
     classifier = make_classifier(language_model, language_loss=0.5)
     ids = np.array([[5, 9, 7, 3], [8, 6, 11, 3]])
-    read, _ = language_model._read(ids)
+    read, _ = language_model.read(ids)
     vectors = classifier.embedding(ids)
     np.testing.assert_allclose(classifier.recurrent(vectors), read, atol=1e-6)
     np.testing.assert_allclose(classifier.language_head(read), language_model.head(read), atol=1e-6)
