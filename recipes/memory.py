@@ -2,11 +2,11 @@ r"""Shows how far back recurrent networks remember, and why a plain one does not
 
     python recipes/memory.py
 
-(RECALL_TIME on two CPU cores.) A plain RNN, a GRU, and LSTMs whose forget bias begins at 0 and 1,
+A plain RNN, a GRU, and LSTMs whose forget bias begins at 0 and 1,
 all of as many recurrent parameters, learn tasks that only a memory solves, over growing gaps:
 
 - delayed recall: a symbol, then so many others that do not matter, then: which one was it?
-- with --all (ALL_TIME) also copying (ten symbols, a gap, say them all again) and adding (of many
+- with --all also copying (ten symbols, a gap, say them all again) and adding (of many
   numbers two are marked: what is their sum?)
 
 Besides it measures how much gradient of the last output reaches each earlier step, before and after
