@@ -26,6 +26,7 @@ from common import keras, positive, run
 import textlstm
 from textlstm import InputError
 from textlstm.insight import gradient_of
+from textlstm.insight.fonts import new_figure
 
 KINDS = 8  # of symbols
 COPIED = 10  # symbols to be said again
@@ -213,9 +214,9 @@ def units_for(kind: str, lstm_units: int, features: int) -> int:
     return min(sizes, key=lambda units: abs(parameters_of(kind, units, features) - wanted))
 
 
-def make_model(task: Task, kind: str, flags, seed: int) -> keras.Model:
+def make_model(task: Task, kind: str, flags) -> keras.Model:
     """Makes a network for a task: a recurrent layer, and a layer that reads its last steps."""
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(flags.seed)
     inputs, _ = task.make(max(2, min(task.gaps)), 1, np.random.default_rng(0))
     features = inputs.shape[-1]
     sequence = keras.Input((None, features))
@@ -271,8 +272,8 @@ class Learner:
     """A network that begins anew for every gap, and is traced once."""
 
     def __init__(self, task: Task, kind: str, flags):
-        self.task, self.kind, self.flags = task, kind, flags
-        self.model = make_model(task, kind, flags, flags.seed)
+        self.task, self.flags = task, flags
+        self.model = make_model(task, kind, flags)
         self.model.optimizer.build(self.model.trainable_variables)
         self._variables = [*self.model.variables, *self.model.optimizer.variables]
         self._first = [keras.ops.convert_to_numpy(variable) for variable in self._variables]
@@ -387,7 +388,8 @@ def show_radii(flags) -> Path:
 
 def draw_task(task: Task, gaps, results: dict, path: Path) -> Path:
     """Draws the scores over the gaps."""
-    figure, axes = new_figure()
+    figure = new_figure(6.4, 4.0)
+    axes = figure.subplots()
     for kind, scores in results.items():
         axes.plot(gaps, scores, "o-", label=kind)
     axes.axhline(task.chance, color="grey", linestyle=":", linewidth=1)
@@ -400,7 +402,8 @@ def draw_task(task: Task, gaps, results: dict, path: Path) -> Path:
 
 def draw_curves(curves: dict[str, np.ndarray], title: str, path: Path) -> Path:
     """Draws norms over the distance from the last step, on a logarithmic scale."""
-    figure, axes = new_figure()
+    figure = new_figure(6.4, 4.0)
+    axes = figure.subplots()
     for name, norms in curves.items():
         axes.semilogy(range(len(norms)), np.maximum(norms, 1e-30), label=name)
     axes.set_ylim(bottom=max(1e-12, min(norms[norms > 0].min() for norms in curves.values())))
@@ -408,19 +411,6 @@ def draw_curves(curves: dict[str, np.ndarray], title: str, path: Path) -> Path:
     axes.set_ylabel("‖gradient‖")
     axes.set_title(title)
     return finish(figure, axes, path)
-
-
-def new_figure() -> tuple:
-    """Returns a figure and its axes."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError(
-            f"pictures are drawn by matplotlib, which cannot be imported ({error}); "
-            'pip install "textlstm[plots]"'
-        ) from error
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained", dpi=150)
-    return figure, figure.subplots()
 
 
 def finish(figure, axes, path: Path) -> Path:

@@ -1,6 +1,6 @@
 """The picture of an alignment: where a translator looked while it said each token."""
 
-from textlstm.insight.fonts import drawing
+from textlstm.insight.fonts import drawing, new_figure
 
 
 def draw_alignment(alignment):
@@ -21,11 +21,8 @@ def draw_alignment(alignment):
     """
     source = [piece.replace("▁", " ").strip() or "␣" for piece in alignment.source]
     target = [piece.replace("▁", " ").strip() or "␣" for piece in alignment.target]
+    figure = new_figure(1.5 + 0.4 * len(source), 1.2 + 0.4 * len(target))
     with drawing([*source, *target]):
-        from matplotlib.figure import Figure
-
-        size = 1.5 + 0.4 * len(source), 1.2 + 0.4 * len(target)
-        figure = Figure(figsize=size, layout="constrained", dpi=150)
         axes = figure.add_subplot()
         image = axes.imshow(alignment.weights, cmap="Blues", vmin=0, vmax=1)
         axes.set_xticks(range(len(source)), source, rotation=60, ha="left", rotation_mode="anchor")

@@ -1,12 +1,13 @@
 """Figures of what a model did; each is a `matplotlib.figure.Figure`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from textlstm.errors import InputError
 from textlstm.insight.attribution import Attribution
-from textlstm.insight.fonts import drawing
+from textlstm.insight.fonts import drawing, new_figure
 from textlstm.insight.recording import Trace
 from textlstm.insight.retention import half_lives
 
@@ -54,7 +55,7 @@ def draw_gates(
     columns = max(1, min(len(names), int(_PAGE_WIDTH / width)))
     rows = -(-len(names) // columns)
     with drawing(tokens):
-        figure = _new_figure(columns * width, rows * height)
+        figure = new_figure(columns * width, rows * height)
         all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes in all_axes[len(names) :]:
             axes.remove()
@@ -85,18 +86,11 @@ def draw_shares(attribution: Attribution):
     Raises:
         InputError: as `draw_gates`.
     """
-    tokens = _short_enough(attribution.tokens)
-    with drawing([*tokens, attribution.score]):
-        figure = _new_figure(max(4.0, 1.6 + 0.34 * len(tokens)), 3.0)
-        axes = figure.subplots()
+    with _over_tokens(attribution) as (figure, axes):
         colours = ["#2166ac" if share >= 0 else "#b2182b" for share in attribution.shares]
-        axes.bar(range(len(tokens)), attribution.shares, color=colours)
+        axes.bar(range(len(attribution.tokens)), attribution.shares, color=colours)
         axes.axhline(0, color="black", linewidth=0.6)
         axes.set_ylabel("share")
-        axes.set_title(attribution.score, loc="left", fontsize=9)
-        axes.spines[["top", "right"]].set_visible(False)
-        _name_tokens(axes, tokens)
-        figure.canvas.draw()
     return figure
 
 
@@ -114,18 +108,11 @@ def draw_gradient_norms(attribution: Attribution):
     """
     if attribution.gradient_norms is None:
         raise InputError('there are no gradients; use attribute(…, method="gradients")')
-    tokens = _short_enough(attribution.tokens)
-    with drawing([*tokens, attribution.score]):
-        figure = _new_figure(max(4.0, 1.6 + 0.34 * len(tokens)), 3.0)
-        axes = figure.subplots()
+    with _over_tokens(attribution) as (figure, axes):
         norms = np.maximum(attribution.gradient_norms, np.finfo("float32").tiny)
-        axes.semilogy(range(len(tokens)), norms, "o-", color="#2166ac", markersize=4)
+        axes.semilogy(range(len(norms)), norms, "o-", color="#2166ac", markersize=4)
         axes.set_ylabel("‖∂ score / ∂ vector‖")
-        axes.set_title(attribution.score, loc="left", fontsize=9)
         axes.grid(axis="y", alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        _name_tokens(axes, tokens)
-        figure.canvas.draw()
     return figure
 
 
@@ -143,7 +130,7 @@ def draw_half_lives(trace: Trace):
     """
     lives = half_lives(trace)
     with drawing([]):
-        figure = _new_figure(6.0, 3.2)
+        figure = new_figure(6.0, 3.2)
         axes = figure.subplots()
         longest = max(2 * len(trace.tokens), 16)
         bins = np.geomspace(0.1, longest, 40)
@@ -212,13 +199,20 @@ def _short_enough(tokens: tuple[str, ...]) -> list[str]:
     return [token.strip() or "␣" for token in tokens]
 
 
+@contextmanager
+def _over_tokens(attribution: Attribution) -> Iterator[tuple]:
+    """Gives a figure and axes above the tokens of an attribution, to be drawn on."""
+    tokens = _short_enough(attribution.tokens)
+    figure = new_figure(max(4.0, 1.6 + 0.34 * len(tokens)), 3.0)
+    with drawing([*tokens, attribution.score]):
+        axes = figure.subplots()
+        yield figure, axes
+        axes.set_title(attribution.score, loc="left", fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+        _name_tokens(axes, tokens)
+        figure.canvas.draw()  # while the fonts are chosen
+
+
 def _name_tokens(axes, tokens: list[str]) -> None:
     axes.set_xticks(range(len(tokens)), tokens, rotation=60, ha="right", rotation_mode="anchor")
     axes.tick_params(axis="x", labelsize=8)
-
-
-def _new_figure(width: float, height: float):
-    """Makes a figure of so many inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", dpi=150)

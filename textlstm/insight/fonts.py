@@ -1,10 +1,30 @@
-"""Fonts that have the characters of a text, Chinese ones included."""
+"""Figures to draw on, and fonts that have the characters of a text, Chinese ones included."""
 
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from textlstm.errors import InputError
+
+
+def new_figure(width: float, height: float):
+    """Makes an empty figure.
+
+    Args:
+        width: in inches.
+        height: in inches.
+
+    Raises:
+        InputError: if `matplotlib` is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError(
+            f"pictures are drawn by matplotlib, which cannot be imported ({error}); "
+            'pip install "textlstm[plots]"'
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained", dpi=150)
 
 
 @contextmanager
@@ -15,16 +35,10 @@ def drawing(texts: Iterable[str]) -> Iterator[None]:
         texts: what is to be drawn.
 
     Raises:
-        InputError: if `matplotlib` is not installed, or no installed font has some of the
-            characters.
+        InputError: if no installed font has some of the characters.
     """
-    try:
-        from matplotlib import rc_context
-    except ImportError as error:
-        raise InputError(
-            f"pictures are drawn by matplotlib, which cannot be imported ({error}); "
-            'pip install "textlstm[plots]"'
-        ) from error
+    from matplotlib import rc_context
+
     # It warns of each font that has no style of the very weight it asks for.
     logger = logging.getLogger("matplotlib.font_manager")
     level = logger.level
