@@ -7,26 +7,10 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import numpy as np
 import pytest
 
 import textlstm
 from textlstm.data import sample_reviews
-
-# What people send to a server: nothing, white space, control characters, broken UTF-8, emoji,
-# writing from right to left, several scripts at once.
-HARD_TEXTS = [
-    b"",
-    b"   \t\n ",
-    b"\x00",
-    b"a\x00b\x01\x02",
-    b"\xff\xfe\xc3(\xe2\x82 broken",
-    "👩‍👩‍👧‍👦🎉 nice".encode(),
-    "الخدمة ممتازة".encode(),
-    "שירות טוב".encode(),
-    "很好 good très bien ひどい".encode(),
-    "ﬁne ½ Ａ \u0301\u0301".encode(),
-]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -41,23 +25,6 @@ def short_loops(request):
         patch.setattr(tensorflow_loop, "_UNROLLED", 1)
         patch.setattr(tensorflow_loop, "_UNROLLED_IN_TRAINING", 1)
         yield
-
-
-def rewinder(model):
-    """Returns a function that sets a model and its optimizer back to what they are now.
-
-    A new model would do, too, but its training step would have to be traced anew.
-    """
-    model.optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *model.optimizer.variables]
-    values = [np.array(variable) for variable in variables]
-
-    def rewind():
-        keras.utils.set_random_seed(0)
-        for variable, value in zip(variables, values):
-            variable.assign(value)
-
-    return rewind
 
 
 @pytest.fixture

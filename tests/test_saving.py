@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import HARD_TEXTS
 from examples.c_program import build_program, run_classify
+from helpers import HARD_TEXTS
 
 import textlstm
 from textlstm import InputError

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import HARD_TEXTS, rewinder
+from helpers import HARD_TEXTS, rewinder
 
 from textlstm import InputError, TextClassifier
 from textlstm.cells import LSTMCell

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import HARD_TEXTS
 from examples.c_program import build_program, call_program
+from helpers import HARD_TEXTS
 from toy_translation import make_translator, pairs
 
 import textlstm

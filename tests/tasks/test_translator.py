@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import HARD_TEXTS
+from helpers import HARD_TEXTS
 from keras import ops
 from toy_translation import make_translator, pairs
 
