@@ -102,6 +102,11 @@ def add_shared_flags(
 
     model = parser.add_argument_group("model").add_argument
     model("--init", metavar="FOLDER", help="fine-tune the model exported there")
+    model(
+        "--measure",
+        metavar="FOLDER",
+        help="train nothing: score the model exported there on the test part of the data",
+    )
     model("--export", metavar="FOLDER", help="default: models/RECIPE-DATA")
     model(
         "--compact",
@@ -205,7 +210,7 @@ def counts_of(split) -> str:
     return ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
 
 
-def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str) -> Path:
+def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str) -> Path | None:
     """Prints what the data is and what was noticed in it; returns the folder of the model.
 
     Args:
@@ -214,10 +219,15 @@ def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str)
         source: the data.
         split: its parts.
         counts: how many rows there are, in words.
+
+    Returns:
+        Where the model will be exported; with `--measure` `None`.
     """
     print(f"Data: {source.description}\n  {counts}")
     for note in split.notes:
         print(f"  {note}")
+    if flags.measure:
+        return None
     export = Path(flags.export or MODELS / f"{recipe}-{source.name}")
     print(f"The model will be exported to {export}")
     return export
@@ -226,11 +236,21 @@ def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str)
 def load_to_fine_tune(flags: argparse.Namespace, kind: type):
     """Loads the model of `--init`, which must be of the recipe's kind."""
     print(f"Fine-tuning {flags.init}")
-    model = textlstm.load(flags.init)
+    return _load("--init", flags.init, kind)
+
+
+def load_to_measure(flags: argparse.Namespace, kind: type):
+    """Loads the model of `--measure`, which must be of the recipe's kind."""
+    model = _load("--measure", flags.measure, kind)
+    print(f"Measuring {flags.measure}\n{model.describe()}")
+    return model
+
+
+def _load(flag: str, folder: str, kind: type):
+    model = textlstm.load(folder)
     if not isinstance(model, kind):
         raise InputError(
-            f"--init {flags.init}: is a {type(model).__name__}, no {kind.__name__}; give another "
-            "folder"
+            f"{flag} {folder}: is a {type(model).__name__}, no {kind.__name__}; give another folder"
         )
     return model
 

@@ -33,6 +33,7 @@ from common import (
     kept_tokenizer,
     keras,
     load_to_fine_tune,
+    load_to_measure,
     positive,
     refuse_with_init,
     run,
@@ -97,6 +98,10 @@ def main() -> None:
     )
     counts = f"texts: {counts_of(split)}"
     export = announce("generation", flags, source, split, counts)
+    if flags.measure:
+        model = load_to_measure(flags, textlstm.LanguageModel)
+        evaluate(flags, model, source, split)
+        return
 
     with RunFolder(export, vars(flags), flags.resume) as run_folder:
         # === The model: a new one, or one to fine-tune ===
@@ -139,7 +144,7 @@ def main() -> None:
         # === Measure on what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
             model = model.to_float32()
-        scores = evaluate(model, source, split, carries_states(flags, parts["train"]))
+        scores = evaluate(flags, model, source, split)
 
         # === Export, and ask the export ===
         about = {
@@ -315,11 +320,11 @@ def encode(model, split, part: str, folder: Path) -> textlstm.EncodedCorpus:
     return corpus
 
 
-def carries_states(flags, train) -> bool:
-    """Says whether the texts are read behind each other."""
+def carries_states(flags, corpus) -> bool:
+    """Says whether encoded texts are read behind each other."""
     if flags.carry_states is not None:
         return flags.carry_states
-    return train.tokens > flags.window * len(train)
+    return corpus.tokens > flags.window * len(corpus)
 
 
 def make_optimizer(flags, steps: int) -> keras.optimizers.Optimizer:
@@ -343,12 +348,12 @@ class Samples(keras.callbacks.Callback):
         print(f"\n  {self.prompt}{text}"[:160].replace("\n", "\n  ").rstrip())
 
 
-def evaluate(model, source, split, carry_states: bool) -> dict[str, float]:
+def evaluate(flags, model, source, split) -> dict[str, float]:
     """Measures on the test part, its texts read one behind the other, or each by itself."""
     if "test" not in split.parts:
         return {}
     texts = [row.text for row in split.texts("test")]
-    found = model.evaluate(texts, carry_states=carry_states)
+    found = model.evaluate(texts, carry_states=carries_states(flags, model.encode(texts)))
     where = f"test, {len(texts):,} texts" if len(texts) > 1 else "test"
     if source.name == "sample":  # each Python has other help topics
         where += f" of Python {platform.python_version()}"

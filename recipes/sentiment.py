@@ -39,6 +39,7 @@ from common import (
     kept_tokenizer,
     keras,
     load_to_fine_tune,
+    load_to_measure,
     positive,
     refuse_with_init,
     run,
@@ -111,6 +112,9 @@ def main() -> None:
     counts = counts_of(split)
     labels = ", ".join(split.labels)
     export = announce("sentiment", flags, source, split, f"{counts}; labels: {labels}")
+    if flags.measure:
+        evaluate(load_with_labels(flags, split), source, split)
+        return
 
     with RunFolder(export, vars(flags), flags.resume) as run_folder:
         # === The model: a new one, or one to fine-tune ===
@@ -362,6 +366,19 @@ def load_model(flags, split) -> textlstm.TextClassifier:
             f"it has {kinds[split.multi_label]}; leave out --init"
         )
     model.adopt_labels(split.labels)
+    return model
+
+
+def load_with_labels(flags, split) -> textlstm.TextClassifier:
+    """Loads the model to measure, which must have the labels of the data."""
+    model = load_to_measure(flags, textlstm.TextClassifier)
+    missing = sorted(set(split.labels) - set(model.labels))
+    if missing or model.multi_label != split.multi_label:
+        raise textlstm.InputError(
+            f"--measure {flags.measure}: the model's labels are {', '.join(model.labels)}, "
+            f"the data's {', '.join(split.labels)}; rename them with --label-names OLD=NEW, or "
+            "give another model"
+        )
     return model
 
 

@@ -38,6 +38,7 @@ from common import (
     kept_tokenizer,
     keras,
     load_to_fine_tune,
+    load_to_measure,
     positive,
     quiet,
     refuse_with_init,
@@ -108,6 +109,9 @@ def main() -> None:
     )
     counts = f"{counts_of(split)} pairs"
     export = announce("translation", flags, source, split, counts)
+    if flags.measure:
+        evaluate(flags, load_to_measure(flags, textlstm.Translator), source, split)
+        return
 
     with RunFolder(export, vars(flags), flags.resume) as run_folder:
         # === The model: a new one, or one to fine-tune ===

@@ -1,6 +1,7 @@
 """The benchmarks run, whatever they measure here, and leave what they promise."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,3 +30,32 @@ def test_runs_and_writes_its_results(tmp_path, script, flags, words):
     results = json.loads((tmp_path / "out.json").read_text("utf-8"))
     assert results["machine"]["threads"] == 2
     assert results["rows"]
+
+
+def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path):
+    table = tmp_path / "reviews.csv"
+    rows = [f"a {word} thing number {i},{word}" for i in range(40) for word in ("good", "bad")]
+    table.write_text("\n".join(["text,label", *rows]), "utf-8")
+    recipe = BENCHMARKS.parent / "recipes" / "sentiment.py"
+    small = ["--units", "4", "--embedding-dim", "4", "--vocabulary-size", "60", "--epochs", "1"]
+    flags = ["--data", "reviews.csv", "--export", "model", *small]
+    subprocess.run([sys.executable, recipe, *flags], cwd=tmp_path, check=True)
+    card = tmp_path / "model" / "README.md"
+    # As published, the command names the recipe from the project's folder.
+    card.write_text(card.read_text("utf-8").replace(str(recipe), "recipes/sentiment.py"), "utf-8")
+
+    command = [sys.executable, BENCHMARKS / "model_cards.py", "--model", "model"]
+    command += ["--files", f"reviews.csv={table}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All scores are as the cards tell" in done.stdout
+    assert not list(tmp_path.glob("model/2"))  # nothing was trained
+
+    wrong = re.sub(
+        r"(\| accuracy, test, \d+ texts \|) [\d.]+", r"\1 0.1234", card.read_text("utf-8")
+    )
+    card.write_text(wrong, "utf-8")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert ": 0.1234, now " in done.stdout
+    assert "Scores that differ: 1" in done.stdout

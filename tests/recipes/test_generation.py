@@ -59,6 +59,12 @@ def test_a_run_that_is_killed_is_resumed_and_fine_tuned(book, tmp_path, monkeypa
     assert "held out for test and validation: the end of each text" in out
     assert "Epoch 1/40" not in out and "Training a tokenizer" not in out
     assert sorted(p.name for p in first.iterdir()) == ["1", "README.md"]
+    assert RECIPE.run_here(monkeypatch, *flags, "--measure", first) == 0
+    measured = capfd.readouterr().out
+    scores = [line for line in out.splitlines() if line.startswith("Test, ")]
+    assert scores and [line for line in measured.splitlines() if line in scores] == scores
+    assert "Epoch" not in measured and "exported" not in measured
+    assert sorted(p.name for p in first.iterdir()) == ["1", "README.md"]
 
     poems = tmp_path / "poems.jsonl"
     rows = [json.dumps({"poem": f"Verse {n}"}) for n in range(80)]

@@ -50,6 +50,7 @@ def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
 def test_a_table_with_an_init_and_other_labels(table, tmp_path, monkeypatch, capfd):
     flags = ["--data", table, "--export", tmp_path / "first", "--epochs", 1, *SMALL]
     assert RECIPE.run_here(monkeypatch, *flags) == 0
+    trained = capfd.readouterr().out
     other = tmp_path / "other.jsonl"
     rows = [
         {"review": f"{word} {i}", "colour": word} for i in range(30) for word in ("red", "green")
@@ -59,6 +60,13 @@ def test_a_table_with_an_init_and_other_labels(table, tmp_path, monkeypatch, cap
     flags += ["--init", tmp_path / "first", "--export", tmp_path / "second", "--epochs", 1]
     assert RECIPE.run_here(monkeypatch, *flags) == 0
     assert "New labels green, red instead of bad, good" in capfd.readouterr().out
+    measure = ["--data", table, "--measure"]
+    assert RECIPE.run_here(monkeypatch, *measure, tmp_path / "first") == 0
+    measured = capfd.readouterr().out
+    (score,) = (line for line in trained.splitlines() if line.startswith("Accuracy, test"))
+    assert score in measured and "Epoch" not in measured
+    assert RECIPE.run_here(monkeypatch, *measure, tmp_path / "second") == 2
+    assert "the model's labels are green, red, the data's bad, good" in capfd.readouterr().err
 
 
 def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):

@@ -63,6 +63,11 @@ def test_a_run_that_is_killed_is_resumed_and_fine_tuned_with_more_data(
     assert "SentencePiece tokens for both languages" in out
     assert "Epoch 1/3" not in out and "Training a tokenizer" not in out
     assert sorted(p.name for p in first.iterdir()) == ["1", "README.md"]
+    assert RECIPE.run_here(monkeypatch, *flags, "--measure", first) == 0
+    measured = capfd.readouterr().out
+    scores = [line for line in out.splitlines() if line.startswith("Test, ")]
+    assert scores and [line for line in measured.splitlines() if line in scores] == scores
+    assert "Epoch" not in measured and "exported" not in measured
 
     extra = tmp_path / "more.tsv"
     rows = table.read_text("utf-8").split("\n")[:50] + ["I am here.\tIch bin hier.\tattribution"]
