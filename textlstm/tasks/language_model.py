@@ -22,10 +22,12 @@ from textlstm.layers import (
 )
 from textlstm.tasks.adam import Adam
 from textlstm.tasks.cells import CELLS, check_cell, describe_cells
+from textlstm.tasks.language_parts import CompiledParts
 from textlstm.tasks.losses import MeanSurprise, Perplexity
 from textlstm.tasks.task import Task, check_ranges
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
 from textlstm.tasks.weight_average import WeightAverage
+from textlstm.tasks.writing import checked_options, checked_stops, cut_at, in_pieces, row_seeds
 from textlstm.tokenizers import SentencePieceTokenizer
 
 
@@ -188,7 +190,7 @@ class LanguageModel(Task):
             [(num_layers, size) for size in self.rnn.state_sizes], dtype=dtype, name="carried"
         )
         self.build((None, None))
-        self._compiled = _Compiled(self)
+        self._compiled = CompiledParts(self)
         self.compile()
 
     # === Keras: one batch of ids ===
@@ -621,9 +623,9 @@ class LanguageModel(Task):
             InputError: if an option is out of its range.
         """
         prompts = checked_texts(prompts)
-        options = _checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
-        stops = _checked_stops(stop)
-        seeds = _seeds(seed, len(prompts))
+        options = checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
+        stops = checked_stops(stop)
+        seeds = row_seeds(seed, len(prompts))
         texts = []
         for start in range(0, len(prompts), batch_size):
             rows = slice(start, start + batch_size)
@@ -632,7 +634,7 @@ class LanguageModel(Task):
             inputs |= {name: np.full(len(ids), value) for name, value in options.items()}
             found, _ = self._compiled.generator(max_tokens, search).predict_on_batch(inputs)
             for prompt, added in zip(ids, np.asarray(found)):
-                texts.append(_cut_at(self._added_text(prompt, added), stops))
+                texts.append(cut_at(self._added_text(prompt, added), stops))
         return texts
 
     def stream(
@@ -672,9 +674,10 @@ class LanguageModel(Task):
             InputError: if an option is out of its range.
         """
         (prompt,) = checked_texts([prompt])
-        options = _checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
-        stops = _checked_stops(stop)
-        return _in_pieces(self._stream_ids(prompt, max_tokens, int(seed), options), self, stops)
+        options = checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
+        stops = checked_stops(stop)
+        tokens = self._stream_ids(prompt, max_tokens, int(seed), options)
+        return in_pieces(tokens, self.tokenizer, stops)
 
     def _stream_ids(self, prompt, max_tokens: int, seed: int, options: dict) -> Iterator[int]:
         ids, lengths = self._encode_prompts([prompt])
@@ -748,183 +751,6 @@ class LanguageModel(Task):
     def serving_example(self) -> str:
         """Returns a line of Python that asks an export, loaded as `model`, a question."""
         return 'model.signatures["serving_default"](prompt=tf.constant(["…"]))["text"]'
-
-
-class _Compiled:
-    """What a model has compiled beside its training; no layer, so that Keras does not count it."""
-
-    def __init__(self, model: LanguageModel):
-        self._model = model
-        self._generators: dict[tuple, _Generator] = {}
-        self._others: dict[type, keras.Model] = {}
-
-    def generator(self, max_tokens: int, search: Search | None) -> "_Generator":
-        key = max_tokens, id(search)
-        if key not in self._generators:
-            self._generators[key] = _Generator(self._model, max_tokens, search)
-        return self._generators[key]
-
-    def _get(self, kind: type) -> keras.Model:
-        if kind not in self._others:
-            self._others[kind] = kind(self._model)
-        return self._others[kind]
-
-    @property
-    def reader(self) -> "_Reader":
-        return self._get(_Reader)
-
-    @property
-    def beginner(self) -> "_Beginner":
-        return self._get(_Beginner)
-
-    @property
-    def drawer(self) -> "_Drawer":
-        return self._get(_Drawer)
-
-
-class _Part(keras.Model):
-    """Something a language model does, compiled as Keras does it for `predict`."""
-
-    def __init__(self, model: LanguageModel):
-        super().__init__(name=type(self).__name__.strip("_").lower())
-        self._model = model
-        self.built = True
-
-
-class _Reader(_Part):
-    """Reads a window: -log p of its labels, and the states behind it."""
-
-    def call(self, inputs):
-        outputs, states = self._model.read(inputs["ids"], inputs["states"])
-        return self._model.head.surprise(outputs, inputs["labels"]), states
-
-
-class _Beginner(_Part):
-    """Reads prompts."""
-
-    def call(self, inputs):
-        return self._model.begin(inputs["ids"], inputs["lengths"])
-
-
-class _Drawer(_Part):
-    """Draws the next token of each row."""
-
-    def call(self, inputs):
-        options = {name: inputs[name] for name in _OPTIONS if name in inputs}
-        sampler = self._model.new_sampler(inputs["seeds"], **options)
-        logits, states = self._model.step(inputs["last"], inputs["states"])
-        log_probs = sampler.log_probs(logits)
-        return sampler.draw(log_probs, inputs["n"][0], inputs.get("is_said")), states
-
-
-class _Generator(_Part):
-    """Goes on with prompts until they end, at most by so many tokens."""
-
-    def __init__(self, model: LanguageModel, max_tokens: int, search: Search | None):
-        super().__init__(model)
-        self._max_tokens = max_tokens
-        self._search = search
-
-    def call(self, inputs):
-        model, ids = self._model, inputs["ids"]
-        last, states = model.begin(ids, inputs["lengths"])
-        options = {name: inputs[name] for name in _OPTIONS if name in inputs}
-        # The end mark that a text begins behind does not count as said.
-        said = ops.where(ids == model.tokenizer.end_id, model.tokenizer.pad_id, ids)
-        search = self._search or model.new_sampler(inputs["seeds"], said, **options)
-        return search(model.step, states, last, max_tokens=self._max_tokens)
-
-
-# The options of a `Sampler` that `generate` and `stream` take.
-_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-
-
-def _checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty) -> dict:
-    """Returns the options of a `Sampler` that are given, once they are known to make sense."""
-    for name, value, is_right, takes in (
-        ("max_tokens", max_tokens, max_tokens >= 1, "at least 1"),
-        ("temperature", temperature, temperature >= 0, "0 or more"),
-        ("top_k", top_k, top_k is None or top_k >= 0, "0 (all) or more"),
-        ("top_p", top_p, top_p is None or 0 < top_p <= 1, "in (0, 1]"),
-        ("min_p", min_p, min_p is None or 0 <= min_p <= 1, "in [0, 1]"),
-        (
-            "repetition_penalty",
-            repetition_penalty,
-            repetition_penalty is None or repetition_penalty > 0,
-            "above 0",
-        ),
-    ):
-        if not is_right:
-            raise InputError(f"{name} must be {takes}; got {value!r}")
-    options = {
-        "temperature": np.float32(temperature),
-        "top_k": None if top_k is None else np.int32(top_k),
-        "top_p": None if top_p is None else np.float32(top_p),
-        "min_p": None if min_p is None else np.float32(min_p),
-        "repetition_penalty": None
-        if repetition_penalty is None
-        else np.float32(repetition_penalty),
-    }
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _checked_stops(stop) -> tuple[str, ...]:
-    stops = (stop,) if isinstance(stop, str) and stop else tuple(stop)
-    if not all(isinstance(s, str) and s for s in stops):
-        raise InputError(f"stop must be a string or several, none of them empty; got {stop!r}")
-    return stops
-
-
-def _seeds(seed, rows: int) -> np.ndarray:
-    """Returns a seed for each row, int32 `[rows]`."""
-    seeds = np.asarray(seed)
-    if seeds.ndim == 0:
-        seeds = seeds + np.arange(rows)
-    if seeds.shape != (rows,):
-        raise InputError(f"there are {rows} prompts and {len(seeds)} seeds; give one for each")
-    return seeds.astype(np.int64).astype(np.int32)
-
-
-def _cut_at(text: str, stops: tuple[str, ...]) -> str:
-    """Returns a text up to the first of the stop strings."""
-    places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
-    return text[: min(places, default=len(text))]
-
-
-def _in_pieces(tokens: Iterator[int], model: LanguageModel, stops) -> Iterator[str]:
-    """Decodes tokens as they come, and ends before a stop string."""
-    tokenizer = model.tokenizer
-    anchor: list[int] = []  # the last token that was decoded: it keeps the space behind it
-    open_tokens: list[int] = []  # those whose last character is not whole yet
-    held = ""  # what may be the beginning of a stop string
-    longest = max((len(stop) for stop in stops), default=1) - 1
-    for token in tokens:
-        open_tokens.append(token)
-        before = tokenizer.decode(anchor)
-        text = tokenizer.decode(anchor + open_tokens)[len(before) :]
-        if text.endswith("\ufffd") and len(open_tokens) < 4:
-            continue
-        anchor, open_tokens = [token], []
-        held += text
-        cut = _cut_at(held, stops)
-        if cut != held:
-            if cut:
-                yield cut
-            return
-        keep = next(
-            (n for n in range(min(longest, len(held)), 0, -1) if _may_begin(held[-n:], stops)), 0
-        )
-        piece, held = held[: len(held) - keep], held[len(held) - keep :]
-        if piece:
-            yield piece
-    if open_tokens:
-        held += tokenizer.decode(anchor + open_tokens)[len(tokenizer.decode(anchor)) :]
-    if held:
-        yield held
-
-
-def _may_begin(text: str, stops) -> bool:
-    return any(stop.startswith(text) for stop in stops)
 
 
 def _hold_out(texts: list, share: float, seed: int) -> tuple[list, list | None]:

@@ -1,0 +1,96 @@
+"""Options of what a language model writes, and the text of its tokens, piece by piece."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from textlstm.errors import InputError
+from textlstm.tokenizers import SentencePieceTokenizer
+
+
+def checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty) -> dict:
+    """Returns the options of a `Sampler` that are given, once they are known to make sense."""
+    for name, value, is_right, takes in (
+        ("max_tokens", max_tokens, max_tokens >= 1, "at least 1"),
+        ("temperature", temperature, temperature >= 0, "0 or more"),
+        ("top_k", top_k, top_k is None or top_k >= 0, "0 (all) or more"),
+        ("top_p", top_p, top_p is None or 0 < top_p <= 1, "in (0, 1]"),
+        ("min_p", min_p, min_p is None or 0 <= min_p <= 1, "in [0, 1]"),
+        (
+            "repetition_penalty",
+            repetition_penalty,
+            repetition_penalty is None or repetition_penalty > 0,
+            "above 0",
+        ),
+    ):
+        if not is_right:
+            raise InputError(f"{name} must be {takes}; got {value!r}")
+    options = {
+        "temperature": np.float32(temperature),
+        "top_k": None if top_k is None else np.int32(top_k),
+        "top_p": None if top_p is None else np.float32(top_p),
+        "min_p": None if min_p is None else np.float32(min_p),
+        "repetition_penalty": None
+        if repetition_penalty is None
+        else np.float32(repetition_penalty),
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def checked_stops(stop) -> tuple[str, ...]:
+    """Returns stop strings, given as one or several, once they are known to make sense."""
+    stops = (stop,) if isinstance(stop, str) and stop else tuple(stop)
+    if not all(isinstance(s, str) and s for s in stops):
+        raise InputError(f"stop must be a string or several, none of them empty; got {stop!r}")
+    return stops
+
+
+def row_seeds(seed, rows: int) -> np.ndarray:
+    """Returns a seed for each row, int32 `[rows]`."""
+    seeds = np.asarray(seed)
+    if seeds.ndim == 0:
+        seeds = seeds + np.arange(rows)
+    if seeds.shape != (rows,):
+        raise InputError(f"there are {rows} prompts and {len(seeds)} seeds; give one for each")
+    return seeds.astype(np.int64).astype(np.int32)
+
+
+def cut_at(text: str, stops: tuple[str, ...]) -> str:
+    """Returns a text up to the first of the stop strings."""
+    places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
+    return text[: min(places, default=len(text))]
+
+
+def in_pieces(tokens: Iterator[int], tokenizer: SentencePieceTokenizer, stops) -> Iterator[str]:
+    """Decodes tokens as they come, and ends before a stop string."""
+    anchor: list[int] = []  # the last token that was decoded: it keeps the space behind it
+    open_tokens: list[int] = []  # those whose last character is not whole yet
+    held = ""  # what may be the beginning of a stop string
+    longest = max((len(stop) for stop in stops), default=1) - 1
+    for token in tokens:
+        open_tokens.append(token)
+        before = tokenizer.decode(anchor)
+        text = tokenizer.decode(anchor + open_tokens)[len(before) :]
+        if text.endswith("\ufffd") and len(open_tokens) < 4:
+            continue
+        anchor, open_tokens = [token], []
+        held += text
+        cut = cut_at(held, stops)
+        if cut != held:
+            if cut:
+                yield cut
+            return
+        keep = next(
+            (n for n in range(min(longest, len(held)), 0, -1) if _may_begin(held[-n:], stops)), 0
+        )
+        piece, held = held[: len(held) - keep], held[len(held) - keep :]
+        if piece:
+            yield piece
+    if open_tokens:
+        held += tokenizer.decode(anchor + open_tokens)[len(tokenizer.decode(anchor)) :]
+    if held:
+        yield held
+
+
+def _may_begin(text: str, stops) -> bool:
+    return any(stop.startswith(text) for stop in stops)
