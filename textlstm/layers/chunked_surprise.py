@@ -6,6 +6,8 @@ from textlstm.kernels.custom_gradient import custom_gradient
 
 # So many logits are held at once, about: 64 MB of float32.
 _LOGITS = 2**24
+# Where only some tokens count, so many are computed at once: at most so many in vain.
+_TOKENS_THAT_COUNT = 128
 
 
 def chunked_surprise(hidden, vectors, bias, labels, count=None):
@@ -35,6 +37,8 @@ def chunked_surprise(hidden, vectors, bias, labels, count=None):
     vocabulary_size, dim = vectors.shape
     tokens = ops.shape(hidden)[0]
     most = max(16, _LOGITS // vocabulary_size)
+    if count is not None:
+        most = min(most, _TOKENS_THAT_COUNT)
     chunks = tokens // most + 1
     size = tokens // chunks + 1  # alike in all, so that little is padded
     count = ops.cast(tokens if count is None else count, "int32")

@@ -22,7 +22,7 @@ from textlstm.layers import (
 )
 from textlstm.tasks.adam import Adam
 from textlstm.tasks.cells import CELLS, check_cell, describe_cells
-from textlstm.tasks.language_parts import CompiledParts
+from textlstm.tasks.language_parts import TOKENS_AT_ONCE, CompiledParts
 from textlstm.tasks.losses import MeanSurprise, Perplexity
 from textlstm.tasks.task import Task, check_ranges
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
@@ -681,25 +681,20 @@ class LanguageModel(Task):
 
     def _stream_ids(self, prompt, max_tokens: int, seed: int, options: dict) -> Iterator[int]:
         ids, lengths = self._encode_prompts([prompt])
-        drawer = self._compiled.drawer
         last, states = self._compiled.beginner.predict_on_batch({"ids": ids, "lengths": lengths})
-        is_said = None
-        if options.get("repetition_penalty") is not None:
-            is_said = np.zeros((1, self.tokenizer.vocabulary_size), "bool")
-            is_said[0, ids[0, 1:]] = True
-        for n in range(max_tokens):
-            inputs = {"last": last, "states": states, "n": np.array([n], "int32")}
-            inputs["seeds"] = np.array([seed], "int32")
-            inputs |= {name: np.full(1, value) for name, value in options.items()}
-            if is_said is not None:
-                inputs["is_said"] = is_said
-            last, states = drawer.predict_on_batch(inputs)
-            token = int(np.asarray(last)[0])
-            if token == self.tokenizer.end_id:
-                return
-            if is_said is not None:
-                is_said[0, token] = True
-            yield token
+        is_said = np.zeros((1, self.tokenizer.vocabulary_size), "bool")
+        is_said[0, ids[0, 1:]] = True
+        given = {name: np.full(1, value) for name, value in options.items()}
+        given["seeds"] = np.array([seed], "int32")
+        state = {"last": last, "states": states, "is_said": is_said}
+        for n in range(0, max_tokens, TOKENS_AT_ONCE):
+            count = min(TOKENS_AT_ONCE, max_tokens - n)
+            counts = {"n": np.array([n], "int32"), "count": np.array([count], "int32")}
+            state = self._compiled.drawer.predict_on_batch({**given, **state, **counts})
+            for token in state.pop("drawn")[0, :count]:
+                if token == self.tokenizer.end_id:
+                    return
+                yield int(token)
 
     def _encode_prompts(self, prompts: list) -> tuple[np.ndarray, np.ndarray]:
         """Encodes prompts behind an end mark: int32 `[rows, width]`, padded, and their lengths."""

@@ -5,6 +5,8 @@ from keras import ops
 
 from textlstm.decoding import Search
 
+# Tokens that a stream draws at a call: one call takes longer than the step of a small model.
+TOKENS_AT_ONCE = 16
 # The options of a `Sampler` that `generate` and `stream` take.
 _OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 
@@ -36,7 +38,7 @@ class CompiledParts:
 
     @property
     def drawer(self) -> "_Drawer":
-        """What draws one token more."""
+        """What draws some tokens more."""
         return self._get(_Drawer)
 
     def _get(self, kind: type) -> keras.Model:
@@ -70,14 +72,29 @@ class _Beginner(_Part):
 
 
 class _Drawer(_Part):
-    """Draws the next token of each row."""
+    """Draws the next tokens of each row: int32 `[rows, TOKENS_AT_ONCE]`, `count` of them."""
 
     def call(self, inputs):
+        model, first, count = self._model, inputs["n"][0], inputs["count"][0]
         options = {name: inputs[name] for name in _OPTIONS if name in inputs}
-        sampler = self._model.new_sampler(inputs["seeds"], **options)
-        logits, states = self._model.step(inputs["last"], inputs["states"])
-        log_probs = sampler.log_probs(logits)
-        return sampler.draw(log_probs, inputs["n"][0], inputs.get("is_said")), states
+        sampler = model.new_sampler(inputs["seeds"], **options)
+
+        def draw(k, drawn, last, is_said, *states):
+            logits, states = model.step(last, list(states))
+            last = sampler.draw(sampler.log_probs(logits), first + k, is_said)  # [rows]
+            drawn = ops.slice_update(drawn, (0, k), last[:, None])
+            is_said = ops.logical_or(is_said, ops.one_hot(last, is_said.shape[-1], dtype="bool"))
+            return k + 1, drawn, last, is_said, *states
+
+        last = inputs["last"]
+        start = ops.convert_to_tensor(0, "int32")
+        drawn = ops.zeros((ops.shape(last)[0], TOKENS_AT_ONCE), "int32")
+        _, drawn, last, is_said, *states = ops.while_loop(
+            lambda k, *_: k < count,
+            draw,
+            (start, drawn, last, inputs["is_said"], *inputs["states"]),
+        )
+        return {"drawn": drawn, "last": last, "is_said": is_said, "states": states}
 
 
 class _Generator(_Part):
