@@ -16,14 +16,16 @@ import memory  # noqa: E402
 matplotlib = pytest.importorskip("matplotlib", reason="an extra: plots")
 
 
-def test_recall_asks_for_the_first_symbol():
+def test_recall_asks_for_the_symbol_with_the_mark():
     inputs, answers = memory.make_recall(7, 50, np.random.default_rng(0))
-    distances = np.abs(inputs[:, :, None] - memory.VECTORS).sum(axis=-1)  # [50, 9, symbols]
+    vectors, marks = inputs[..., :-1], inputs[..., -1]
+    distances = np.abs(vectors[:, :, None] - memory.VECTORS).sum(axis=-1)  # [50, 9, symbols]
     symbols = distances.argmin(axis=-1)
     np.testing.assert_array_equal(distances.min(axis=-1), 0)
     np.testing.assert_array_equal(symbols[:, 0], answers[:, 0])
-    assert answers.max() < 8 <= symbols[:, 1:-1].min()  # no other symbol could be meant
-    assert (symbols[:, -1] == 16).all()
+    np.testing.assert_array_equal(marks, np.eye(9)[:1].repeat(50, axis=0))
+    assert set(symbols[:, 1:-1].ravel()) == set(range(8))  # those behind are of the same kinds
+    assert (symbols[:, -1] == 8).all()
 
 
 def test_copying_asks_for_all_symbols_behind_the_gap():
