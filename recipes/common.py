@@ -5,6 +5,7 @@ import ctypes
 import json
 import math
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,8 @@ def keep_freed_memory() -> None:
     `MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1` in the environment does the
     same for any program. The process keeps the most that it ever needed, until it ends.
     """
+    if os.name != "posix":
+        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         # The parameters' numbers in <malloc.h>: M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD.
@@ -51,10 +54,12 @@ with quiet():
 import textlstm
 from textlstm import InputError
 from textlstm.saving import check_export_folder
+from textlstm.tasks.cells import CELLS
 from textlstm.tokenizers import SentencePieceTokenizer, suggest_vocabulary_size
 
 tf.get_logger().setLevel("ERROR")
 MODELS = Path(__file__).resolve().parent.parent / "models"
+NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
 
 
 def add_shared_flags(
@@ -82,9 +87,9 @@ def add_shared_flags(
         default=["sample"],
         help=f"'sample' (default), tfds:NAME/CONFIG, or {data_help}",
     )
-    data("--text-column", help="name or position of the column of texts")
+    data("--text-column", help="of texts: its name, or its position, from 0")
     if label is not None:
-        data("--label-column", help=f"name or position of the column of {label}")
+        data("--label-column", help=f"of {label}: likewise")
     data(
         "--header",
         action=argparse.BooleanOptionalAction,
@@ -98,7 +103,7 @@ def add_shared_flags(
         action="store_true",
         help="leave out of training what also stands in the data's own validation or test part",
     )
-    data("--seed", type=int, default=0, help="of split, weights and order; default 0")
+    data("--seed", type=seed, default=0, help="of split, weights and order; default 0")
 
     model = parser.add_argument_group("model").add_argument
     model("--init", metavar="FOLDER", help="fine-tune the model exported there")
@@ -115,7 +120,7 @@ def add_shared_flags(
     )
     model("--units", type=positive, help=f"size of the state; default {shape['units']}")
     model("--num-layers", type=positive, help=f"recurrent layers; default {shape['num_layers']}")
-    model("--cell", choices=["lstm", "gru"], help=f"the recurrent cell; default {shape['cell']}")
+    model("--cell", choices=sorted(CELLS), help=f"the recurrent cell; default {shape['cell']}")
     model(
         "--dtype",
         choices=["float32", "mixed_bfloat16", "mixed_float16"],
@@ -167,6 +172,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """Reads a seed from the command line: an integer of 32 bits."""
+    if whole(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be below 2**32, got {text!r}")
+    return int(text)
+
+
 def share(text: str) -> float:
     """Reads a number from 0 to below 1 from the command line."""
     if not 0 <= _number(text) < 1:
@@ -185,6 +197,13 @@ def above_zero(text: str) -> float:
     """Reads a finite number above 0 from the command line."""
     if not 0 < _number(text) < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return _number(text)
+
+
+def not_negative(text: str) -> float:
+    """Reads a finite number of 0 or more from the command line."""
+    if not 0 <= _number(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, got {text!r}")
     return _number(text)
 
 
@@ -236,21 +255,23 @@ def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str)
 def load_to_fine_tune(flags: argparse.Namespace, kind: type):
     """Loads the model of `--init`, which must be of the recipe's kind."""
     print(f"Fine-tuning {flags.init}")
-    return _load("--init", flags.init, kind)
+    return load_of_kind("--init", flags.init, kind)
 
 
 def load_to_measure(flags: argparse.Namespace, kind: type):
     """Loads the model of `--measure`, which must be of the recipe's kind."""
-    model = _load("--measure", flags.measure, kind)
+    model = load_of_kind("--measure", flags.measure, kind)
     print(f"Measuring {flags.measure}\n{model.describe()}")
     return model
 
 
-def _load(flag: str, folder: str, kind: type):
+def load_of_kind(flag: str, folder: str, kind: type):
+    """Loads the model that a flag names, which must be of a kind."""
     model = textlstm.load(folder)
     if not isinstance(model, kind):
         raise InputError(
-            f"{flag} {folder}: is a {type(model).__name__}, no {kind.__name__}; give another folder"
+            f"{flag} {folder}: is a {type(model).__name__}, not a {kind.__name__}; give another "
+            "folder"
         )
     return model
 
@@ -280,6 +301,29 @@ def kept_tokenizer(
     return SentencePieceTokenizer.from_file(path)
 
 
+def export_with_card(model, flags, export: Path, source, counts: str, seconds: float, scores):
+    """Exports a trained model; its card tells what was done.
+
+    Args:
+        model: the model.
+        flags: the recipe's.
+        export: the folder.
+        source: the data.
+        counts: how many rows there were, in words.
+        seconds: that it was trained for.
+        scores: by their names.
+
+    Returns:
+        The folder of the version.
+    """
+    about = {
+        "Data": f"{source.description}; {counts}.",
+        "Command": f"`python {shlex.join(sys.argv)}`",
+        "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
+    }
+    return textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
+
+
 def run(main: Callable[[], None]) -> None:
     """Runs a recipe; a mistake of the user's ends it with one line and status 2."""
     try:
@@ -287,11 +331,7 @@ def run(main: Callable[[], None]) -> None:
     except InputError as error:
         sys.exit(_fail(str(error)))
     except KeyboardInterrupt:
-        sys.exit(
-            _fail(
-                "stopped; the same command with --resume goes on from where its state was kept last"
-            )
-        )
+        sys.exit(_fail("stopped"))
     except OSError as error:
         if error.filename is None:
             raise
@@ -311,7 +351,11 @@ class RunFolder:
     Args:
         export: the folder that the run will export to.
         options: what the run was called with; it is resumed with the same options only.
-        resume: whether to go on with what is there; otherwise that is removed.
+        resume: whether to go on with what is there.
+
+    Raises:
+        InputError: if a run was cut off there, and it is not to be resumed, or with other options;
+            or when this run is cut off by Ctrl-C, to say how to go on.
     """
 
     def __init__(self, export: Path, options: dict, resume: bool):
@@ -325,6 +369,11 @@ class RunFolder:
         if resume and record.is_file():
             _check_same(json.loads(record.read_text(encoding="utf-8")), options, self.path)
             return
+        if self.state.exists():
+            raise InputError(
+                f"{self.path}: holds a run that was cut off; go on with it by --resume, or remove "
+                "the folder to begin anew"
+            )
         if resume:
             print(f"Nothing to resume in {export}: beginning anew.")
         shutil.rmtree(self.path, ignore_errors=True)
@@ -341,6 +390,10 @@ class RunFolder:
             with suppress(OSError):
                 for path in self._made:  # the innermost first; stops at one that is not empty
                     path.rmdir()
+        if isinstance(error, KeyboardInterrupt) and self.state.exists():
+            raise InputError(
+                "stopped; the same command with --resume goes on from where its state was kept last"
+            ) from error
 
 
 def _check_same(before: dict, options: dict, place: Path) -> None:
@@ -352,5 +405,5 @@ def _check_same(before: dict, options: dict, place: Path) -> None:
         )
         raise InputError(
             f"{place}: the run there was begun with other flags ({changes}); give the same ones, "
-            "or leave out --resume to begin anew"
+            "or remove the folder to begin anew"
         )

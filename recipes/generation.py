@@ -16,24 +16,24 @@ Text files, a folder or archive of them, a table with a text in each row:
 
 import argparse
 import itertools
-import os
 import platform
-import shlex
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 from common import (
+    NORMALIZATIONS,
     RunFolder,
     above_zero,
     add_shared_flags,
     announce,
     counts_of,
+    export_with_card,
     kept_tokenizer,
     keras,
     load_to_fine_tune,
     load_to_measure,
+    not_negative,
     positive,
     refuse_with_init,
     run,
@@ -42,6 +42,8 @@ from common import (
 )
 
 import textlstm
+from textlstm import InputError
+from textlstm.data import StreamBatches
 from textlstm.tasks import Adam, TriggeredAverage, cosine_schedule
 
 # The shape of a new model; with --init it is that of the model given.
@@ -70,6 +72,11 @@ HELP_TOPICS = {
     "batch_size": 32,
     "epochs": 14,
     "learning_rate": 0.006,
+}
+# By the optimizer, where they are not given.
+OF_OPTIMIZER = {
+    "adamw": {"learning_rate": 0.002, "patience": 3},
+    "asgd": {"learning_rate": 30.0, "patience": 15},  # well above that of the average's trigger
 }
 PROMPT = "The "
 
@@ -100,7 +107,7 @@ def main() -> None:
     export = announce("generation", flags, source, split, counts)
     if flags.measure:
         model = load_to_measure(flags, textlstm.LanguageModel)
-        evaluate(flags, model, source, split)
+        evaluate(flags, model, source, split, flags.carry_states)
         return
 
     with RunFolder(export, vars(flags), flags.resume) as run_folder:
@@ -120,7 +127,7 @@ def main() -> None:
             parts["train"],
             flags.batch_size,
             window=flags.window,
-            carry_states=carries_states(flags, parts["train"]),
+            carry_states=flags.carry_states,
             reset=flags.reset,
             shuffle=not flags.keep_order,
             seed=flags.seed,
@@ -144,16 +151,11 @@ def main() -> None:
         # === Measure on what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
             model = model.to_float32()
-        scores = evaluate(flags, model, source, split)
+        scores = evaluate(flags, model, source, split, isinstance(train, StreamBatches))
 
         # === Export, and ask the export ===
-        about = {
-            "Data": f"{source.description}; {counts}.",
-            "Command": f"`python {shlex.join(sys.argv)}`",
-            "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
-        }
-        version = textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
-        print(f"Exported to {version}; with TensorFlow alone it goes on so:")
+        version = export_with_card(model, flags, export, source, counts, seconds, scores)
+        print(f"Exported to {version}; a continuation, with TensorFlow alone:")
         answer(version, flags.prompt)
         print("As a Keras model, piece by piece as they are drawn:")
         stream(version, flags.prompt)
@@ -209,6 +211,12 @@ def read_flags() -> argparse.Namespace:
         help="of the tokenizer; default unigram",
     )
     add("--vocabulary-size", type=positive, help="default: by the texts; of words: all")
+    add(
+        "--normalization",
+        choices=NORMALIZATIONS,
+        help="of a unigram, bpe or char tokenizer; those with _cf also lower-case; default: none, "
+        "and spaces and line breaks are kept, so that texts are written as they are read",
+    )
     add("--window", type=positive, default=128, help="tokens that are read at once; default 128")
     add(
         "--carry-states",
@@ -252,26 +260,42 @@ def read_flags() -> argparse.Namespace:
         "--optimizer",
         choices=["adamw", "asgd"],
         default="adamw",
-        help="asgd: plain gradients with a constant rate, such as 30, and the mean of the weights "
+        help="asgd: plain gradients with a constant rate (default 30), and the mean of the weights "
         "since validation ceased to get better; default adamw",
     )
     add("--weight-decay", type=not_negative, default=0.0, help="default 0")
     add("--clip", type=above_zero, default=1.0, help="the longest gradient; default 1")
-    add("--patience", type=positive, default=3, help="epochs to wait for a better one; default 3")
+    add(
+        "--patience",
+        type=positive,
+        help="epochs to wait for a better one; default 3, with asgd 15",
+    )
     add("--prompt", default=PROMPT, help=f"what samples go on with; default {PROMPT!r}")
+    parser.set_defaults(learning_rate=None)  # by the optimizer
     flags = parser.parse_args()
-    of_new_models = (*SHAPE, "vocabulary_size", "model_type")
+    of_new_models = (*SHAPE, "vocabulary_size", "model_type", "normalization")
     refuse_with_init(flags, of_new_models)
+    if flags.normalization and flags.model_type in ("byte", "word"):
+        raise InputError(
+            f"--normalization {flags.normalization}: tokens of --model-type {flags.model_type} are "
+            "not normalized; leave it out"
+        )
     if flags.data == ["sample"]:
         suits = {n: v for n, v in HELP_TOPICS.items() if not (flags.init and n in of_new_models)}
+        if flags.optimizer == "asgd":
+            del suits["learning_rate"]
         parser.set_defaults(**suits)
         flags = parser.parse_args()
+    given = [f"--{name}" for name in ("average", "warmup") if getattr(flags, name)]
+    if flags.optimizer == "asgd" and given:
+        raise InputError(
+            f"{', '.join(given)}: --optimizer asgd has an average of its own and a constant rate; "
+            "leave it out"
+        )
+    for name, value in OF_OPTIMIZER[flags.optimizer].items():
+        if getattr(flags, name) is None:
+            setattr(flags, name, value)
     return flags
-
-
-def not_negative(text: str) -> float:
-    """Reads a number of 0 or more from the command line."""
-    return 0.0 if text in ("0", "0.0") else above_zero(text)
 
 
 def make_model(flags, split, folder: Path) -> textlstm.LanguageModel:
@@ -292,15 +316,16 @@ def make_tokenizer(flags, split, folder: Path) -> textlstm.SentencePieceTokenize
         counts = Counter(itertools.chain.from_iterable(map(words_of, texts())))
         words = [word for word, _ in counts.most_common(flags.vocabulary_size)]
         return textlstm.SentencePieceTokenizer.of_words(words)
-    options = {}
+    options = {"exact": True}
+    if flags.normalization:
+        options = {"normalization": flags.normalization}
     if flags.model_type == "char":
-        options = {"character_coverage": 1.0 if flags.vocabulary_size is None else 0.9999}
+        options["character_coverage"] = 1.0 if flags.vocabulary_size is None else 0.9999
     return kept_tokenizer(
         folder / "tokenizer.model",
         texts,
         flags.vocabulary_size or (100_000 if flags.model_type == "char" else None),
         model_type=flags.model_type or "unigram",
-        exact=True,
         **options,
     )
 
@@ -318,13 +343,6 @@ def encode(model, split, part: str, folder: Path) -> textlstm.EncodedCorpus:
     corpus = model.encode((row.text for row in split.texts(part)), folder=folder)
     print(f"Encoded {part}: {len(corpus):,} texts, {corpus.tokens:,} tokens")
     return corpus
-
-
-def carries_states(flags, corpus) -> bool:
-    """Says whether encoded texts are read behind each other."""
-    if flags.carry_states is not None:
-        return flags.carry_states
-    return corpus.tokens > flags.window * len(corpus)
 
 
 def make_optimizer(flags, steps: int) -> keras.optimizers.Optimizer:
@@ -348,12 +366,27 @@ class Samples(keras.callbacks.Callback):
         print(f"\n  {self.prompt}{text}"[:160].replace("\n", "\n  ").rstrip())
 
 
-def evaluate(flags, model, source, split) -> dict[str, float]:
-    """Measures on the test part, its texts read one behind the other, or each by itself."""
+def evaluate(flags, model, source, split, carry_states: bool | None) -> dict[str, float]:
+    """Measures on the test part, its texts read one behind the other, or each by itself.
+
+    Args:
+        flags: the recipe's.
+        model: the model.
+        source: the data.
+        split: its parts.
+        carry_states: whether they are read one behind the other, as the model was trained; `None`:
+            by their length.
+
+    Returns:
+        The scores by their names.
+    """
     if "test" not in split.parts:
         return {}
     texts = [row.text for row in split.texts("test")]
-    found = model.evaluate(texts, carry_states=carries_states(flags, model.encode(texts)))
+    if carry_states is None:
+        batches = model.make_batches(model.encode(texts), 1, window=flags.window)
+        carry_states = isinstance(batches, StreamBatches)
+    found = model.evaluate(texts, carry_states=carry_states)
     where = f"test, {len(texts):,} texts" if len(texts) > 1 else "test"
     if source.name == "sample":  # each Python has other help topics
         where += f" of Python {platform.python_version()}"

@@ -5,7 +5,7 @@ r"""Shows how far back recurrent networks remember, and why a plain one does not
 A plain RNN, a GRU, and LSTMs whose forget bias begins at 0 and 1,
 all of as many recurrent parameters, learn tasks that only a memory solves, over growing gaps:
 
-- delayed recall: a symbol with a mark, then so many others without, then: which one had it?
+- delayed recall: a letter with a mark, then so many others without, then: which one had it?
 - with --all also copying (ten symbols, a gap, say them all again) and adding (of many
   numbers two are marked: what is their sum?)
 
@@ -28,11 +28,12 @@ from textlstm import InputError
 from textlstm.insight import gradient_of
 from textlstm.insight.fonts import new_figure
 
-KINDS = 8  # of symbols
-COPIED = 10  # symbols to be said again
+LETTERS = 26  # one of which is to be recalled
+# They, and the question mark, are vectors drawn once, as the vectors of tokens are.
+VECTORS = np.random.default_rng(0).normal(size=(LETTERS + 1, 16)).astype("float32")
+KINDS = 8  # of symbols to be copied
+COPIED = 10  # so many of them
 BATCH = 64
-# The symbols of delayed recall are vectors drawn once, as the vectors of tokens are.
-VECTORS = np.random.default_rng(0).normal(size=(KINDS + 1, 16)).astype("float32")
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,13 @@ class Task:
 
 
 def make_recall(gap: int, count: int, random) -> tuple[np.ndarray, np.ndarray]:
-    """A symbol that is marked, `gap` others of the same kinds that are not, and a question mark."""
-    symbols = random.integers(0, KINDS, (count, 1 + gap))
-    question = np.full((count, 1), KINDS)
-    vectors = VECTORS[np.concatenate([symbols, question], axis=1)]  # [count, 1 + gap + 1, 16]
+    """A letter that is marked, `gap` others that are not, and a question mark."""
+    letters = random.integers(0, LETTERS, (count, 1 + gap))
+    question = np.full((count, 1), LETTERS)
+    vectors = VECTORS[np.concatenate([letters, question], axis=1)]  # [count, 1 + gap + 1, 16]
     marks = np.zeros((*vectors.shape[:2], 1), "float32")
     marks[:, 0] = 1
-    return np.concatenate([vectors, marks], axis=-1), symbols[:, :1]
+    return np.concatenate([vectors, marks], axis=-1), letters[:, :1]
 
 
 def make_copy(gap: int, count: int, random) -> tuple[np.ndarray, np.ndarray]:
@@ -111,11 +112,11 @@ TASKS = {
     "recall": Task(
         title="delayed recall",
         measure="accuracy",
-        chance=1 / KINDS,
-        gaps=(20, 50, 100, 200),
-        steps=1000,
+        chance=1 / LETTERS,
+        gaps=(20, 50, 100),
+        steps=2000,
         shortest=1,
-        outputs=KINDS,
+        outputs=LETTERS,
         asked=1,
         make=make_recall,
         loss="sparse_categorical_crossentropy",
@@ -185,7 +186,7 @@ def read_flags() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--all", action="store_true", help="copying and adding, too")
-    add("--gaps", type=positive, nargs="+", help="default by the task, such as 20 50 100 200")
+    add("--gaps", type=positive, nargs="+", help="default by the task, such as 20 50 100")
     add("--steps", type=positive, help="the most steps of training; default by the task")
     add("--units", type=positive, default=32, help="of the LSTM; default 32")
     add("--learning-rate", type=float, default=0.01, help="of Adam; default 0.01")
@@ -399,8 +400,8 @@ def draw_task(task: Task, gaps, results: dict, path: Path) -> Path:
     """Draws the scores over the gaps."""
     figure = new_figure(6.4, 4.0)
     axes = figure.subplots()
-    for kind, scores in results.items():
-        axes.plot(gaps, scores, "o-", label=kind)
+    for width, (kind, scores) in zip((2.5, 2, 1.5, 1), results.items()):  # one may lie on another
+        axes.plot(gaps, scores, "o-", label=kind, linewidth=width, markersize=3 * width)
     axes.axhline(task.chance, color="grey", linestyle=":", linewidth=1)
     place = {"xy": (0, task.chance), "xycoords": ("axes fraction", "data"), "va": "top"}
     axes.annotate(" chance", color="grey", fontsize=8, **place)

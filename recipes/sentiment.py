@@ -23,21 +23,21 @@ What a language model has learned from texts without labels (recipes/generation.
 
 import argparse
 import itertools
-import os
-import shlex
-import sys
 import time
 from pathlib import Path
 
 from common import (
+    NORMALIZATIONS,
     RunFolder,
     above_zero,
     add_shared_flags,
     announce,
     counts_of,
+    export_with_card,
     fraction,
     kept_tokenizer,
     keras,
+    load_of_kind,
     load_to_fine_tune,
     load_to_measure,
     positive,
@@ -165,12 +165,7 @@ def main() -> None:
         scores = evaluate(model, source, split)
 
         # === Export, and ask the export, with TensorFlow alone ===
-        about = {
-            "Data": f"{source.description}; {counts}.",
-            "Command": f"`python {shlex.join(sys.argv)}`",
-            "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
-        }
-        version = textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
+        version = export_with_card(model, flags, export, source, counts, seconds, scores)
         print(f"Exported to {version}; it answers:")
         answer(version, SENTENCES if source.name == "sample" else first_texts(split))
 
@@ -217,7 +212,7 @@ def read_flags() -> argparse.Namespace:
     add("--vocabulary-size", type=positive, help="of the tokenizer; default: by the amount of text")
     add(
         "--normalization",
-        choices=["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"],
+        choices=NORMALIZATIONS,
         help="of the tokenizer; those with _cf also lower-case; default nmt_nfkc",
     )
     add(
@@ -301,12 +296,11 @@ def read_flags() -> argparse.Namespace:
         "--language-loss",
         type=share,
         metavar="WEIGHT",
-        help="of the loss of foretelling each next token, beside that of the labels; default 0",
+        help="of the loss of predicting each next token, beside that of the labels; default 0",
     )
     add(
         "--unfreeze-epochs",
         type=whole,
-        default=1,
         metavar="EPOCHS",
         help="after which one layer more trains, from the top; 0: all train from the first; "
         "default 1",
@@ -314,7 +308,6 @@ def read_flags() -> argparse.Namespace:
     add(
         "--rate-decay",
         type=above_zero,
-        default=2.6,
         metavar="FACTOR",
         help="by which the learning rate of each layer is lower than of the one above; default 2.6",
     )
@@ -335,12 +328,14 @@ def read_flags() -> argparse.Namespace:
 def check_transfer(flags) -> None:
     """Refuses flags that make no sense with a language model, or without one."""
     if not flags.language_model:
-        if flags.language_loss:
-            raise textlstm.InputError("--language-loss: give --language-model FOLDER too")
+        for name in ("language_loss", "unfreeze_epochs", "rate_decay"):
+            if getattr(flags, name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                raise textlstm.InputError(f"{flag}: give --language-model FOLDER too")
         return
     own = set(SHAPE) - set(OF_TRANSFER) | {"vocabulary_size", "normalization", "vectors"}
     given = [f"--{name.replace('_', '-')}" for name in sorted(own) if getattr(flags, name)]
-    given += ["--average"] if flags.average else []
+    given += [f"--{name}" for name in ("average", "warmup") if getattr(flags, name)]
     if given:
         raise textlstm.InputError(
             f"{', '.join(given)}: does not go with --language-model {flags.language_model}, which "
@@ -388,7 +383,7 @@ def make_model(flags, split, run_folder: RunFolder) -> textlstm.TextClassifier:
     if flags.language_model:
         print(f"Beginning with {flags.language_model}")
         return textlstm.TextClassifier.from_language_model(
-            load_language_model(flags),
+            load_of_kind("--language-model", flags.language_model, textlstm.LanguageModel),
             split.labels,
             multi_label=split.multi_label,
             language_loss=flags.language_loss or 0.0,
@@ -402,30 +397,19 @@ def make_model(flags, split, run_folder: RunFolder) -> textlstm.TextClassifier:
     )
 
 
-def load_language_model(flags) -> textlstm.LanguageModel:
-    """Loads the language model to begin with."""
-    model = textlstm.load(flags.language_model)
-    if not isinstance(model, textlstm.LanguageModel):
-        raise textlstm.InputError(
-            f"--language-model {flags.language_model}: is a {type(model).__name__}, no "
-            "LanguageModel; give a folder that recipes/generation.py wrote"
-        )
-    return model
-
-
 def make_optimizer(flags, model, steps: int) -> keras.optimizers.Optimizer:
     """Makes Adam: its rate falls along a cosine; of a language model's layers it differs."""
     if flags.language_model:
         rate = SlantedTriangularSchedule(flags.learning_rate, steps)
-        return discriminative_adam(model, rate, decay=flags.rate_decay)
+        decay = 2.6 if flags.rate_decay is None else flags.rate_decay
+        return discriminative_adam(model, rate, decay=decay)
     return Adam(cosine_schedule(flags.learning_rate, steps, flags.warmup), global_clipnorm=1.0)
 
 
 def unfreezing(flags) -> list:
     """Returns the callback that lets the layers of a language model join in one by one."""
-    if not flags.language_model or not flags.unfreeze_epochs:
-        return []
-    return [GradualUnfreezing(flags.unfreeze_epochs)]
+    epochs = 1 if flags.unfreeze_epochs is None else flags.unfreeze_epochs
+    return [GradualUnfreezing(epochs)] if flags.language_model and epochs else []
 
 
 def train_tokenizer(flags, split, folder: Path) -> textlstm.SentencePieceTokenizer:

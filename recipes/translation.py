@@ -22,10 +22,7 @@ test_2016_flickr.en and the same for .de:
 
 import argparse
 import importlib.util
-import os
-import shlex
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -35,10 +32,12 @@ from common import (
     add_shared_flags,
     announce,
     counts_of,
+    export_with_card,
     kept_tokenizer,
     keras,
     load_to_fine_tune,
     load_to_measure,
+    not_negative,
     positive,
     quiet,
     refuse_with_init,
@@ -154,12 +153,7 @@ def main() -> None:
         scores = evaluate(flags, model, source, split)
 
         # === Export, and ask the export, with TensorFlow alone ===
-        about = {
-            "Data": f"{source.description}; {counts}.",
-            "Command": f"`python {shlex.join(sys.argv)}`",
-            "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
-        }
-        version = textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
+        version = export_with_card(model, flags, export, source, counts, seconds, scores)
         texts = first_texts(split)
         print(f"Exported to {version}; it answers:")
         answer(version, texts)
@@ -264,9 +258,9 @@ def read_flags() -> argparse.Namespace:
     add("--beam-size", type=positive, default=4, help="of the scored translations; default 4")
     add(
         "--length-penalty",
-        type=above_zero,
+        type=not_negative,
         default=1.0,
-        help="of the scored translations; default 1",
+        help="of the scored translations; default 1, 0 for none",
     )
     flags = parser.parse_args()
     of_new_models = (*SHAPE, "vocabulary_size", "shared_vocabulary", "model_type")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -12,18 +13,49 @@ import pytest
 import textlstm
 from textlstm.data import sample_reviews
 
+# The longest first: with few left at the end, no worker waits long for another.
+LONGEST = [
+    "tokenizers/graph/test_sentencepiece_parity.py",
+    "kernels/test_tensorflow_kernels.py",
+    "tasks/test_text_classifier.py",
+    "tasks/test_translator.py",
+    "tokenizers/graph/test_sentencepiece_graph.py",
+    "benchmarks/test_benchmarks.py",
+    "recipes/test_generation.py",
+    "recipes/test_sentiment.py",
+    "recipes/test_translation.py",
+    "tasks/test_training_state.py",
+    "tasks/test_language_model.py",
+    "tasks/test_translation_serving.py",
+    "tasks/test_language_serving.py",
+    "test_saving.py",
+    "interop/test_torch_classifier.py",
+    "kernels/test_custom_gradient.py",
+    "test_models.py",
+    "test_jax.py",
+    "examples/test_c_example.py",
+]
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the longest files first; pytest-xdist then hands them out in this order."""
+    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
+
 
 @pytest.fixture(autouse=True, scope="module")
 def short_loops(request):
-    """Makes graphs in less time: a loop's body holds one step, but where kernels are tested."""
+    """Makes graphs in less time, but where kernels are tested: loops of one step, batches whole."""
     if "kernels" in request.path.parts:
         yield
         return
-    from textlstm.kernels import tensorflow_loop
+    from textlstm.kernels import tensorflow_kernels, tensorflow_loop
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tensorflow_loop, "_UNROLLED", 1)
         patch.setattr(tensorflow_loop, "_UNROLLED_IN_TRAINING", 1)
+        patch.setattr(tensorflow_kernels, "in_halves", lambda run, *args, **o: run(*args, **o))
         yield
 
 

@@ -24,7 +24,8 @@ def rewinder(model):
 
     A new model would do, too, but its training step would have to be traced anew.
     """
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     values = [np.array(variable) for variable in variables]
 

@@ -1,5 +1,6 @@
 """The pages that explain: what they print is what the shipped models do."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -42,6 +43,27 @@ def test_the_table_of_a_unit_is_what_it_does(page, trace):
 def test_links_and_figures_are_there(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
         assert (DOCS / target).exists(), target
+
+
+def test_the_page_on_serving_says_what_folders_answer_and_its_code_runs(monkeypatch):
+    page = (DOCS / "serving.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in re.findall(r"^\|.*\|$", page, re.M)
+    ][2:]
+    said, task = {}, ""
+    for cells in rows:
+        task = cells[0].strip("`") or task
+        said.setdefault(task, set()).add(cells[1].strip("`"))
+    for name in ("sentiment-zh", "translation-en-zh", "generation-poetry-zh"):
+        folder = make_figures.ROOT / "models" / name / "1" / "assets.extra"
+        about = json.loads((folder / "textlstm.json").read_text("utf-8"))
+        assert set(about["signatures"]) == said[about["task"]] | said["all"]
+    monkeypatch.chdir(make_figures.ROOT)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.S):
+        exec(block, names)
+    assert len(names["ids"]) == 40
 
 
 def test_both_languages_show_the_same_figures():

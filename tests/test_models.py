@@ -1,5 +1,6 @@
 """The models that ship answer as their cards say, with TensorFlow alone and as Keras models."""
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -80,10 +81,16 @@ def test_translates_alike_with_tensorflow_alone_and_as_a_keras_model(name):
     assert textlstm.load(MODELS / name).translate(texts, beam_size=4) == translations
 
 
+@pytest.fixture(scope="module")
+def load():
+    """Loads the twin of a folder, once."""
+    return functools.cache(lambda name: textlstm.load(MODELS / name))
+
+
 @pytest.mark.parametrize("name", WRITERS)
-def test_writes_alike_with_tensorflow_alone_and_as_a_keras_model(name):
+def test_writes_alike_with_tensorflow_alone_and_as_a_keras_model(name, load):
     prompts = ["五言四句《", "七言八句《秋夜》\n"]
-    options = {"max_tokens": 60, "temperature": 0.8, "top_p": 0.9}
+    options = {"max_tokens": 150, "temperature": 0.8, "top_p": 0.9}
     served = tf.saved_model.load(str(MODELS / name / "1")).signatures["generate"]
     answer = served(
         prompt=tf.constant(prompts),
@@ -91,15 +98,15 @@ def test_writes_alike_with_tensorflow_alone_and_as_a_keras_model(name):
         **{key: tf.constant(value) for key, value in options.items()},
         top_k=tf.constant(0),
     )
-    written = textlstm.load(MODELS / name).generate(prompts, seed=7, **options)
+    written = load(name).generate(prompts, seed=7, **options)
     assert [text.decode() for text in answer["text"].numpy()] == written
 
 
-def test_poems_keep_the_form_that_is_asked_for():
+def test_poems_keep_the_form_that_is_asked_for(load):
     sys.path.insert(0, str(MODELS.parent / "recipes"))
     from poems import form_of
 
-    model = textlstm.load(MODELS / "generation-poetry-zh")
+    model = load("generation-poetry-zh")
     forms = [measure + length for measure in ("五言", "七言") for length in ("四句", "八句")] * 5
     options = {"max_tokens": 150, "temperature": 0.8, "top_p": 0.95, "seed": 0}
     written = model.generate([f"{form}《月》\n" for form in forms], **options)

@@ -1,7 +1,8 @@
 """Recurrent text models in Keras: strings in, one folder out, and gates that can be seen.
 
-The names below are the front door; the rooms (`textlstm.cells`, `textlstm.layers`,
-`textlstm.tokenizers`, `textlstm.data`, `textlstm.tasks`, `textlstm.interop`) hold the rest.
+The names below are the front door; the rooms hold the rest: `textlstm.cells`, `textlstm.layers`,
+`textlstm.tokenizers`, `textlstm.data`, `textlstm.decoding`, `textlstm.tasks`, `textlstm.insight`,
+`textlstm.interop`; `textlstm.kernels` is what the layers run on.
 """
 
 from textlstm.cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -20,6 +21,7 @@ from textlstm.saving import export, load
 from textlstm.tasks import LanguageModel, TextClassifier, Translator, train_ngram_baseline
 from textlstm.tokenizers import SentencePieceTokenizer
 
+__version__ = "0.1.0"
 __all__ = [
     "EncodedCorpus",
     "GRU",

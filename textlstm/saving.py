@@ -4,12 +4,13 @@
     models/NAME/1/saved_model.pb  variables/     inference, stock TensorFlow
     models/NAME/1/assets.extra/model.keras       the trainable twin, tokenizer inside
     models/NAME/1/assets.extra/textlstm.json     configuration, versions, scores, tensor names
+    models/NAME/1/assets.extra/README.md         the card of this version
 
 1 is a version; each export adds the next one. It is the layout that TensorFlow Serving reads.
 """
 
 import contextlib
-import importlib.metadata
+import importlib
 import io
 import json
 import os
@@ -27,8 +28,9 @@ from textlstm.tokenizers import SentencePieceTokenizer
 
 _TWIN = Path("assets.extra", "model.keras")
 _DESCRIPTION = Path("assets.extra", "textlstm.json")
-# Shuffled, bytes of like meaning lie together, the exponents of all numbers for one.
+# `shuffle` puts bytes of the same place together, such as all exponents; they compress better so.
 _COMPRESSION = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+_CARD = "README.md"
 _PACKAGES = ("textlstm", "tensorflow", "keras", "sentencepiece", "numpy")
 
 
@@ -43,7 +45,8 @@ def export(
     """Writes a model as the next version of a model folder.
 
     The version is written beside its place and renamed into it, so that a server that watches the
-    folder never sees half of it, and what stood there before is never touched.
+    folder never sees half of it. Earlier versions are not touched; the card, `README.md`, is
+    written anew for this one, and a copy of it stays with the version.
 
     Args:
         model: a task, such as `TextClassifier`; the backend must be TensorFlow (a model trained
@@ -75,6 +78,8 @@ def export(
     folder = Path(folder)
     check_export_folder(folder)
     number = max(_versions(folder), default=0) + 1
+    versions = _package_versions()
+    card = _card(model, folder, number, scores or {}, about or {}, versions)
     with _replacing(folder / str(number)) as partial:
         twin = _without_optimizer_state(model)
         if compact:
@@ -91,16 +96,15 @@ def export(
             "name": folder.name,
             "max_tokens": model.max_tokens,
             "scores": dict(scores or {}),
-            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+            "versions": versions,
             "signatures": _tensor_names(partial),
             "config": _readable_config(model),
         }
         text = json.dumps(description, indent=2, ensure_ascii=False)
         (partial / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-    with _replacing(folder / "README.md") as partial:
-        partial.write_text(
-            _card(model, folder, number, scores or {}, about or {}), encoding="utf-8"
-        )
+        (partial / _DESCRIPTION).with_name(_CARD).write_text(card, encoding="utf-8")
+    with _replacing(folder / _CARD) as partial:
+        partial.write_text(card, encoding="utf-8")
     return folder / str(number)
 
 
@@ -190,7 +194,7 @@ def _write_problem(place: Path) -> str | None:
 
 def _looks_like_model_folder(folder: Path) -> bool:
     names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
-    return all(name == "README.md" or name.isdigit() for name in names)
+    return all(name == _CARD or name.isdigit() for name in names)
 
 
 def _versions(folder: Path) -> list[int]:
@@ -242,12 +246,8 @@ def _compressed_h5(data: bytes) -> bytes:
 
         def copy(name: str, thing) -> None:
             if isinstance(thing, h5py.Dataset):
-                # Only what has a shape can be cut into chunks; shuffled, like bytes lie together.
-                how = (
-                    {"compression": "gzip", "compression_opts": 9, "shuffle": True}
-                    if thing.size > 1
-                    else {}
-                )
+                # Only what has a shape can be cut into chunks.
+                how = _COMPRESSION if thing.size > 1 else {}
                 new = target.create_dataset(name, data=thing[()], **how)
             else:
                 new = target.require_group(name)
@@ -297,15 +297,22 @@ def _tensor_names(version: Path) -> dict:
     }
 
 
-def _card(model, folder: Path, number: int, scores: Mapping, about: Mapping) -> str:
+def _package_versions() -> dict[str, str]:
+    """Returns the versions of what a model is made with, however they were installed."""
+    return {name: importlib.import_module(name).__version__ for name in _PACKAGES}
+
+
+def _card(model, folder: Path, number: int, scores, about, versions: dict) -> str:
     """Writes the model card."""
-    lines = [f"# {folder.name}", "", model.describe(), ""]
+    name = folder.absolute().name
+    place = f"models/{name}"
+    lines = [f"# {name}", "", model.describe(), ""]
     if scores:
         lines += ["## Scores", "", f"Measured on version {number}.", "", "| metric | value |"]
         lines += ["| --- | --- |"]
-        for name, value in scores.items():
-            name = name.replace("|", r"\|")  # of a metric's signature, in a table
-            lines += [f"| {name} | {_figure(value)} |"]
+        for metric, value in scores.items():
+            metric = metric.replace("|", r"\|")  # of its signature, in a table
+            lines += [f"| {metric} | {_figure(value)} |"]
         lines += [""]
     for heading, text in about.items():
         lines += [f"## {heading}", "", text, ""]
@@ -317,7 +324,7 @@ def _card(model, folder: Path, number: int, scores: Mapping, about: Mapping) -> 
         "```python",
         "import tensorflow as tf",
         "",
-        f'model = tf.saved_model.load("{folder.name}/{number}")',
+        f'model = tf.saved_model.load("{place}/{number}")',
         f"{model.serving_example()}",
         "```",
         "",
@@ -326,13 +333,13 @@ def _card(model, folder: Path, number: int, scores: Mapping, about: Mapping) -> 
         "```python",
         "import textlstm",
         "",
-        f'model = textlstm.load("{folder.name}")',
+        f'model = textlstm.load("{place}")',
         model.fit_example(),
         "```",
         "",
     ]
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
-    lines += ["## Made with", "", f"{versions}.", ""]
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    lines += ["## Made with", "", f"{packages}.", ""]
     return "\n".join(lines)
 
 

@@ -71,6 +71,19 @@ def test_more_texts_are_for_training_and_leaks_are_left_out():
     assert "same" not in texts(split_texts(own, validation_size=0, remove_leaks=True), "train")
 
 
+def test_of_few_texts_leaks_are_left_out_too():
+    source = Listed(train=["abcdefghij", "same text!"], test=["same text!"])
+    more = Listed("more", all=["new", "abcdefghij", "same text!"])
+    split = split_texts(source, more=[more], validation_size=0.2)
+    assert texts(split, "train") == ["abcdefgh", "same tex", "new"]
+    assert split.counts["train"] == 3
+    kept = "kept 1 text of train found in a held-out part, too, as the data brings its own parts"
+    assert split.notes[1:] == [kept, "left out 2 texts of more found in a held-out part, too"]
+    split = split_texts(source, validation_size=0.2, remove_leaks=True)
+    assert texts(split, "train") == ["abcdefgh"]
+    assert split.notes[1:] == ["left out 1 text of train found in a held-out part, too"]
+
+
 def test_a_limit_is_of_each_part():
     split = split_texts(Listed(all=[f"text {n}" for n in range(500)]), limit=10)
     assert set(split.counts.values()) == {10}

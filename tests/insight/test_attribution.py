@@ -72,6 +72,8 @@ def test_shares_of_a_translation_are_of_all_of_it_or_of_one_token(make_translato
     np.testing.assert_allclose(whole.value, sum(part.value for part in parts), atol=1e-5)
     assert [part.answer for part in parts] == [" bad", " is", "</s>"]
     assert [part.kind for part in parts] == ["piece"] * 3
+    for part in parts:  # what is probable is the whole translation
+        assert part.answers == whole.answers
     with pytest.raises(InputError, match="position must be from 0 to 2"):
         attribute(model, "good paper", target="bad is", position=3)
 

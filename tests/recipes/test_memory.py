@@ -16,16 +16,16 @@ import memory  # noqa: E402
 matplotlib = pytest.importorskip("matplotlib", reason="an extra: plots")
 
 
-def test_recall_asks_for_the_symbol_with_the_mark():
-    inputs, answers = memory.make_recall(7, 50, np.random.default_rng(0))
+def test_recall_asks_for_the_letter_with_the_mark():
+    inputs, answers = memory.make_recall(7, 200, np.random.default_rng(0))
     vectors, marks = inputs[..., :-1], inputs[..., -1]
-    distances = np.abs(vectors[:, :, None] - memory.VECTORS).sum(axis=-1)  # [50, 9, symbols]
-    symbols = distances.argmin(axis=-1)
+    distances = np.abs(vectors[:, :, None] - memory.VECTORS).sum(axis=-1)  # [200, 9, letters]
+    letters = distances.argmin(axis=-1)
     np.testing.assert_array_equal(distances.min(axis=-1), 0)
-    np.testing.assert_array_equal(symbols[:, 0], answers[:, 0])
-    np.testing.assert_array_equal(marks, np.eye(9)[:1].repeat(50, axis=0))
-    assert set(symbols[:, 1:-1].ravel()) == set(range(8))  # those behind are of the same kinds
-    assert (symbols[:, -1] == 8).all()
+    np.testing.assert_array_equal(letters[:, 0], answers[:, 0])
+    np.testing.assert_array_equal(marks, np.eye(9)[:1].repeat(200, axis=0))
+    assert set(letters[:, 1:-1].ravel()) == set(range(26))  # those behind are of the same kinds
+    assert (letters[:, -1] == 26).all()
 
 
 def test_copying_asks_for_all_symbols_behind_the_gap():

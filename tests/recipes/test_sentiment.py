@@ -75,6 +75,8 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):
     RECIPE.run_and_kill(*flags, when=export / ".training/state/training.npz")
     assert not (export / "1").exists()
 
+    assert RECIPE.run_here(monkeypatch, *flags) == 2
+    assert "holds a run that was cut off; go on with it by --resume" in capfd.readouterr().err
     assert RECIPE.run_here(monkeypatch, *flags, "--dropout", 0.1, "--resume") == 2
     assert "--dropout was None, is 0.1" in capfd.readouterr().err
     assert RECIPE.run_here(monkeypatch, *flags, "--resume") == 0
@@ -95,8 +97,10 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):
         (["--data", "TABLE", "--export", "TABLE"], "a model cannot be exported there"),
         (["--data", "TABLE", "--init", "."], "is no model folder"),
         (["--data", "TABLE", "--init", "nowhere"], "nowhere: there is no such folder"),
-        (["--data", "TABLE", "--init", TRANSLATOR], "is a Translator, no TextClassifier"),
+        (["--data", "TABLE", "--init", TRANSLATOR], "is a Translator, not a TextClassifier"),
         (["--data", "TABLE", "--init", ".", "--units", "4"], "--units: the shape of the model"),
+        (["--data", "TABLE", "--rate-decay", "3"], "--rate-decay: give --language-model FOLDER"),
+        (["--data", "TABLE", "--seed", "-1"], "must be a whole number, got '-1'"),
         (["--data", "TABLE", "--units", "0"], "must be a positive whole number, got '0'"),
         (["--data", "TABLE", "--dropout", "1.5"], "must be in [0, 1)"),
         (["--data", "TABLE", "--max-tokens", "1"], "`max_tokens` must be at least 2"),
@@ -217,4 +221,4 @@ def test_a_language_model_s_layers_are_where_it_begins(table, tmp_path, monkeypa
     assert model.tokenizer.pieces == tokenizer.pieces
     other = ["--data", table, "--language-model", tmp_path / "model"]
     assert RECIPE.run_here(monkeypatch, *other, "--export", tmp_path / "other") == 2
-    assert "is a TextClassifier, no LanguageModel" in capfd.readouterr().err
+    assert "is a TextClassifier, not a LanguageModel" in capfd.readouterr().err

@@ -28,7 +28,7 @@ def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
     for words in (
         "Data: embedded phrase book, English and Chinese",
         "120 train, 120 validation, 120 test pairs",
-        "A translator: a bidirectional LSTM of 4 units a direction reads the text",
+        "A translator: a bidirectional LSTM of 4 units a direction encodes the text",
         "val_bleu",
         "Test, 120 texts, BLEU (nrefs:1|case:mixed|eff:no|tok:zh",
         "Freely written, 230 texts, chrF2 (nrefs:1|case:mixed",

@@ -12,15 +12,19 @@ writing of the state; or `rename:N`, between writing and renaming.
 import os
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-import textlstm
-from textlstm.cells import LSTMCell
-from textlstm.tasks import cosine_schedule
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from helpers import rewinder  # noqa: E402
+
+import textlstm  # noqa: E402
+from textlstm.cells import LSTMCell  # noqa: E402
+from textlstm.tasks import cosine_schedule  # noqa: E402
 
 TEXTS = [f"{word} {i} " + "and so on " * (i % 2) for i in range(24) for word in ("yes", "no")]
 LABELS = [text.split()[0] for text in TEXTS]
@@ -58,8 +62,9 @@ class CutOffAt(keras.callbacks.Callback):
         self.count("batch")
 
 
-def train(folder=None, *, average=None, dtype=None, minutes=0.0, cut_off=None):
-    """Trains, or goes on; every random draw and everything that is counted has a part in it."""
+@cache
+def make_model(dtype):
+    """Makes the model, and what sets it back to its beginning; to trace it anew takes longer."""
     keras.utils.set_random_seed(7)
     cell = LSTMCell(4, recurrent_dropout=0.2, zoneout=0.1, dtype=dtype)
     model = textlstm.TextClassifier(
@@ -67,6 +72,13 @@ def train(folder=None, *, average=None, dtype=None, minutes=0.0, cut_off=None):
     )
     rate = cosine_schedule(0.02, EPOCHS * BATCHES, warmup=0.2)
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), label_smoothing=0.1)
+    return model, rewinder(model)
+
+
+def train(folder=None, *, average=None, dtype=None, minutes=0.0, cut_off=None):
+    """Trains, or goes on; every random draw and everything that is counted has a part in it."""
+    model, rewind = make_model(dtype)
+    rewind()
     savez, replace = np.savez, os.replace
     if cut_off is not None:
 

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import textlstm
 from textlstm import InputError, LanguageModel, SentencePieceTokenizer
@@ -91,6 +92,8 @@ def test_fit_carries_states_from_window_to_window(letters):
         np.testing.assert_allclose(loss, expected["loss"], rtol=1e-5)
     perplexity = history["val_perplexity"][0]
     np.testing.assert_allclose(perplexity, expected["perplexity"], rtol=1e-4)
+    outside = model.evaluate(batches, return_dict=True, verbose=0)
+    np.testing.assert_allclose(outside["loss"], expected["loss"], rtol=1e-5)
     assert len(model.get_weights()) == len(make_model(letters, num_layers=2).get_weights())
 
 
@@ -147,6 +150,16 @@ def test_generate_goes_on_exactly(model):
     assert all(len(text) <= 7 for text in model.generate(prompts, max_tokens=7))
 
 
+def test_mixed_precision_and_a_tokenizer_that_puts_spaces_before_words():
+    tokenizer = SentencePieceTokenizer.train(LINES, 30)
+    model = make_model(tokenizer, dtype="mixed_bfloat16")
+    texts = model.generate(["the cat"] * 20, max_tokens=12)
+    seed, text = next((n, text) for n, text in enumerate(texts) if text.startswith(" "))
+    assert "".join(model.stream("the cat", max_tokens=12, seed=seed)) == text
+    assert list(model.predict(["the cat"], max_tokens=12, seed=seed)) == [text]
+    assert len(model.explain("the cat").shares) == 1 + len(tokenizer.encode("the cat")[:-1])
+
+
 @pytest.mark.parametrize("options", [{"repetition_penalty": 1.5}, {"min_p": 0.1, "top_k": 9}])
 def test_a_stream_is_what_generate_gives(model, options):
     for seed in range(3):
@@ -154,12 +167,22 @@ def test_a_stream_is_what_generate_gives(model, options):
         assert [text] == model.generate(["the "], max_tokens=40, seed=seed, **options)
 
 
+def test_a_dataset_of_strings_is_read(model):
+    rows = tf.data.Dataset.from_tensor_slices(LINES[:3])
+    expected = model.evaluate(LINES[:3])
+    assert model.evaluate(rows.batch(2)) == model.evaluate(rows) == expected
+    with pytest.raises(InputError, match="takes a tf.data.Dataset of strings alone"):
+        model.fit(rows.map(lambda text: (text, text)), verbose=0)
+
+
 def test_stop_strings(model):
-    options = {"max_tokens": 40, "seed": 4}
-    (text,) = model.generate(["the cat"], **options)
+    texts = model.generate(["the cat"] * 20, max_tokens=40)
+    seed, text = next((n, text) for n, text in enumerate(texts) if len(text) > 12)
+    options = {"max_tokens": 40, "seed": seed}
     stop = text[6:9]
     expected = text[: text.find(stop)]
     assert model.generate(["the cat"], stop=stop, **options) == [expected]
+    assert model.generate(["the cat"], stop=None, **options) == [text]
     pieces = list(model.stream("the cat", stop=["never this", stop], **options))
     assert "".join(pieces) == expected and all(pieces)
 

@@ -26,6 +26,17 @@ def served(model, tmp_path_factory):
     return tf.saved_model.load(str(textlstm.export(model, folder))), folder
 
 
+def test_a_model_in_mixed_precision_is_served(model):
+    mixed = LanguageModel.from_config({**model.get_config(), "dtype": "mixed_bfloat16"})
+    functions = mixed.make_serving().functions
+    states = dict(functions["start"](tf.constant(["the", ""])))
+    logits = states.pop("logits")
+    assert logits.dtype == tf.float32
+    states = [states[f"state_{index}"] for index in range(len(states))]
+    after = functions["step"](tf.constant([5, 6]), *states)
+    assert after["logits"].shape == logits.shape
+
+
 def generate(served, prompts, *, max_tokens=25, temperature=1.0, top_k=0, top_p=1.0, seed=0):
     return served[0].signatures["generate"](
         prompt=tf.constant(prompts, tf.string),

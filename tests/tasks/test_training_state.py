@@ -55,8 +55,30 @@ def test_what_belongs_to_another_training_is_refused(make_classifier, tmp_path, 
         )
 
     train(**first)
-    with pytest.raises(InputError, match="was of another model, optimizer or average"):
+    with pytest.raises(InputError, match="was of another model, optimizer, average or early"):
         train(**second)
+
+
+def test_early_stopping_is_kept_without_validation_and_epochs_may_begin_later(
+    make_classifier, tmp_path
+):
+    def train(epochs, **options):
+        stopping = keras.callbacks.EarlyStopping(monitor="loss")
+        history = make_classifier().fit(
+            ["one", "two"] * 4,
+            [0, 1] * 4,
+            epochs=epochs,
+            validation_split=0,
+            checkpoint=tmp_path,
+            callbacks=stopping,
+            verbose=0,
+            **options,
+        )
+        return history.epoch, stopping.best
+
+    epochs, best = train(3, initial_epoch=2)
+    assert epochs == [2]
+    assert train(3) == ([], best)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 half"])

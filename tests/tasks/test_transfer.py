@@ -90,6 +90,17 @@ def test_one_layer_more_joins_in_after_every_epoch(language_model):
     classifier.fit(TEXTS, LABELS, epochs=1, verbose=0)  # all layers, as before
 
 
+def test_a_training_that_is_stopped_leaves_no_layer_at_rest(language_model):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    classifier = make_classifier(language_model)
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(TEXTS, LABELS, callbacks=[GradualUnfreezing(), Stop()], verbose=0)
+    assert len(classifier.trainable_variables) == 9
+
+
 def test_a_list_says_when_layers_join_in(language_model):
     callback = GradualUnfreezing([2, 3])
     callback.set_model(make_classifier(language_model))

@@ -29,7 +29,7 @@ print(json.dumps([text.decode() for text in answers["translation"].numpy()]))
 def model():
     """A translator that has trained a little: its answers are of all lengths."""
     model = make_translator(cell="gru", num_layers=2, attend="first", input_feeding=True)
-    model.fit(*pairs(200, seed=1), epochs=2, verbose=0)
+    model.fit(*pairs(200, seed=1), epochs=2, validation_split=0, verbose=0)
     return model
 
 
@@ -55,7 +55,7 @@ def test_its_strings_are_the_keras_model_s(model, signatures):
     np.testing.assert_allclose(answers["score"], [t.score for (t,) in ours], atol=1e-4)
 
 
-@pytest.mark.parametrize("beams, penalty, most", [(1, 0.0, 16), (3, 0.7, 5), (5, 2.0, 9)])
+@pytest.mark.parametrize("beams, penalty, most", [(1, 0.0, 16), (5, 2.0, 9)])
 def test_beams_penalty_and_length_are_inputs(model, signatures, beams, penalty, most):
     texts = pairs(20, seed=9)[0]
     answers = signatures["translate"](
@@ -143,7 +143,7 @@ def test_the_folder_trains_on(model, version):
     again = textlstm.load(version.parent)
     texts, translations = pairs(30, seed=12)
     assert again.translate(texts) == model.translate(texts)
-    again.fit(texts, translations, epochs=1, verbose=0)
+    again.fit(texts, translations, epochs=1, validation_split=0, verbose=0)
     card = (version.parent / "README.md").read_text("utf-8")
     assert "model.fit(texts, translations)" in card and '["translation"]' in card
     about = json.loads((version / "assets.extra" / "textlstm.json").read_text("utf-8"))

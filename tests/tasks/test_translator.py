@@ -70,7 +70,8 @@ def test_every_shape_trains_translates_and_saves(tmp_path, options):
     assert all(isinstance(text, str) for text in found)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    assert again.translate(texts[:5], beam_size=2) == found
+    inputs, _, _ = model.make_batches(model.encode(texts[:5], translations[:5]), 5)[0]
+    np.testing.assert_array_equal(again(inputs), model(inputs))
     assert again.get_config() == model.get_config()
 
 
@@ -146,7 +147,16 @@ def test_unknown_is_never_said_and_any_text_is_answered():
 def test_a_text_beyond_the_limit_is_cut_with_a_warning(trained):
     with pytest.warns(UserWarning, match="1 text is longer than the 16 tokens that this model"):
         found = trained.translate(["a b", "a " * 30])
-    assert len(found) == 2
+    (alignment,) = trained.align(["a " * 30], [found[1]])
+    assert len(alignment.source) == 16 and alignment.source[-1] == "</s>"
+    assert found[1] == trained.translate(["a " * 8])[0]  # 15 tokens and the end mark
+
+
+def test_a_tokenizer_given_twice_is_shared():
+    tokenizer = textlstm.SentencePieceTokenizer.train(pairs(200)[0], 20, "char")
+    twice, once = (textlstm.Translator(*[tokenizer] * n, units=8, embedding_dim=8) for n in (2, 1))
+    assert twice.count_params() == once.count_params()
+    assert textlstm.Translator.from_config(twice.get_config()).count_params() == once.count_params()
 
 
 def test_pairs_beyond_the_limit_are_left_out_and_told(capsys):
@@ -160,6 +170,7 @@ def test_options_that_make_no_sense_are_refused(trained):
     for options, message in (
         ({"beam_size": 0}, "beam_size must be a whole number of at least 1; got 0"),
         ({"max_tokens": 0}, "max_tokens must be a whole number of at least 1; got 0"),
+        ({"no_repeat_ngram": -1}, "no_repeat_ngram must be a whole number of at least 0; got -1"),
         ({"length_penalty": -1.0}, "length_penalty must be 0 or more; got -1.0"),
         ({"beam_size": 2, "n_best": 3}, r"n_best must be from 1 to beam_size \(2\); got 3"),
     ):

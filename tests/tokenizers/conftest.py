@@ -1,6 +1,7 @@
 """Models and texts for the tokenizer tests, all made here."""
 
 import random
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -98,26 +99,37 @@ def odd_texts(count: int, seed: int) -> list[bytes]:
 
 
 class Pair:
-    """A tokenizer beside its compiled graph and the package's own processor."""
+    """A tokenizer beside its graph, compiled or not, and the package's own processor."""
 
-    def __init__(self, tokenizer: SentencePieceTokenizer):
-        import tensorflow as tf
-
+    def __init__(self, tokenizer: SentencePieceTokenizer, compiled: bool = True):
         self.tokenizer = tokenizer
         self.processor = sentencepiece.SentencePieceProcessor(model_proto=tokenizer._model)
-        self.graph = tokenizer.graph
-        self.encode = tf.function(
-            self.graph.encode,
-            input_signature=[tf.TensorSpec([None], tf.string)],
-            autograph=False,
-        )
-        self.decode = tf.function(
-            self.graph.decode,
-            input_signature=[
-                tf.TensorSpec([None, None], tf.int32),
-                tf.TensorSpec([None], tf.int32),
-            ],
-            autograph=False,
+        self.compiled = compiled
+
+    @property
+    def graph(self):
+        return self.tokenizer.graph
+
+    @cached_property
+    def encode(self):
+        import tensorflow as tf
+
+        return self._run(self.graph.encode, tf.TensorSpec([None], tf.string))
+
+    @cached_property
+    def decode(self):
+        import tensorflow as tf
+
+        rows = tf.TensorSpec([None, None], tf.int32)
+        return self._run(self.graph.decode, rows, tf.TensorSpec([None], tf.int32))
+
+    def _run(self, function, *specs):
+        import tensorflow as tf
+
+        if self.compiled:
+            return tf.function(function, input_signature=specs, autograph=False)
+        return lambda *values: function(
+            *(tf.constant(value, spec.dtype) for value, spec in zip(values, specs, strict=True))
         )
 
     def rows(self, texts: list[bytes]) -> list[list[int]]:
@@ -170,8 +182,11 @@ def make_model():
 
 @pytest.fixture(scope="session")
 def make_pair():
-    """Returns a function that puts a tokenizer, its graph and the processor side by side."""
-    return lambda model: Pair(SentencePieceTokenizer(model))
+    """Returns a function that puts a tokenizer, its graph and the processor side by side.
+
+    The graph runs operation by operation: to compile one takes seconds.
+    """
+    return lambda model, compiled=False: Pair(SentencePieceTokenizer(model), compiled)
 
 
 @pytest.fixture(scope="session")

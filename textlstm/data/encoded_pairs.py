@@ -88,15 +88,18 @@ class EncodedPairs:
         source_tokenizer: Encoder,
         target_tokenizer: Encoder,
         *,
+        max_source_tokens: int | None = None,
         folder: str | Path | None = None,
     ) -> "EncodedPairs":
-        """Encodes pairs; no row is cut.
+        """Encodes pairs.
 
         Args:
             sources: the texts to translate.
             targets: their translations.
             source_tokenizer: has `encode(list of strings)` and `end_id`.
             target_tokenizer: likewise for the translations.
+            max_source_tokens: longer texts are cut to so many ids, the last still the end mark.
+                Default: no row is cut.
             folder: where to write the corpora, `source` and `target`; neither may be there yet.
                 Default: memory.
 
@@ -104,10 +107,12 @@ class EncodedPairs:
             InputError: if there are more texts than translations, or fewer, or none.
         """
         sides = [
-            EncodedCorpus.build(texts, tokenizer, folder=folder and Path(folder) / name)
-            for name, texts, tokenizer in (
-                ("source", sources, source_tokenizer),
-                ("target", targets, target_tokenizer),
+            EncodedCorpus.build(
+                texts, tokenizer, max_tokens=most, folder=folder and Path(folder) / name
+            )
+            for name, texts, tokenizer, most in (
+                ("source", sources, source_tokenizer, max_source_tokens),
+                ("target", targets, target_tokenizer, None),
             )
         ]
         return cls(*sides)

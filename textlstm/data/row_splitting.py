@@ -161,9 +161,14 @@ class RowSplit:
     def _leak_note(self, source: PartedSource, count: int) -> str:
         rows = f"1 {self.nouns[0]}" if count == 1 else f"{count:,} {self.nouns[1]}"
         of = "train" if source is self.source else source.name
-        if self._leaves_out_leaks(source):
-            return f"left out {rows} of {of} {self.leaking}"
-        return f"kept {rows} of {of} {self.leaking}, as the data brings its own parts"
+        return leak_note(f"{rows} of {of} {self.leaking}", self._leaves_out_leaks(source))
+
+
+def leak_note(rows: str, left_out: bool) -> str:
+    """Returns the remark on rows for training whose text is held out."""
+    if left_out:
+        return f"left out {rows}"
+    return f"kept {rows}, as the data brings its own parts"
 
 
 def _end_of_stretch(numbers: np.ndarray, low: float, size: float) -> float:

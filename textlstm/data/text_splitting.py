@@ -1,11 +1,12 @@
 """Training, validation and test texts: by their hashes, or, of few long texts, by their ends."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from textlstm.data.examples import PART_NAMES
-from textlstm.data.row_splitting import RowSplit, check_sizes, own_parts
-from textlstm.data.splitting import check_part
+from textlstm.data.row_splitting import RowSplit, check_sizes, leak_note, own_parts
+from textlstm.data.splitting import check_part, digest
 from textlstm.data.texts import Text, TextSource
 from textlstm.errors import InputError
 
@@ -45,6 +46,7 @@ class EndSplit:
         own: the parts for validation and test that the source brings.
         shares: of the characters of each text that are held out for the other parts.
         limit: the most texts of each part; `None` for all.
+        remove_leaks: whether to leave out of training what also stands in the source's own parts.
     """
 
     def __init__(
@@ -54,12 +56,20 @@ class EndSplit:
         own: dict[str, str],
         shares: dict[str, float],
         limit: int | None,
+        remove_leaks: bool,
     ):
         self.source = source
         self._more = tuple(more)
         self._own = own
         self._shares = {part: share for part, share in shares.items() if share and part not in own}
         self._limit = limit
+        self._remove_leaks = remove_leaks
+        self._in_own_parts = {
+            digest(row.text) for name in own.values() for row in source.texts(name)
+        }
+        base = [digest(row.text) for row in source.texts(source.parts[0])]
+        # Of each of these the end is held out.
+        self._held_out = self._in_own_parts.union(base)
         self.parts = tuple(
             part for part in PART_NAMES if part == "train" or part in own or part in self._shares
         )
@@ -73,6 +83,14 @@ class EndSplit:
                 )
         self.notes = [*source.notes, *(note for other in more for note in other.notes)]
         self.notes.append(f"held out for {' and '.join(self._shares)}: the end of each text")
+        leaks = Counter({"train": sum(text in self._in_own_parts for text in base)})
+        for other in more:
+            rows = other.texts(other.parts[0])
+            leaks[other.name] += sum(digest(row.text) in self._held_out for row in rows)
+        for name, count in leaks.items():
+            if count:
+                texts = f"{count:,} text{'s' * (count > 1)} of {name} {TextSplit.leaking}"
+                self.notes.append(leak_note(texts, name != "train" or remove_leaks))
 
     def texts(self, part: str) -> Iterator[Text]:
         """Reads one part.
@@ -91,12 +109,16 @@ class EndSplit:
             yield from self.source.texts(self._own[part])
             return
         for row in self.source.texts(self.source.parts[0]):
+            if part == "train" and self._remove_leaks and digest(row.text) in self._in_own_parts:
+                continue
             piece = Text(self._cut(row.text)[part], row.where)
             if not piece.is_empty:
                 yield piece
         if part == "train":
             for source in self._more:
-                yield from source.texts(source.parts[0])
+                for row in source.texts(source.parts[0]):
+                    if digest(row.text) not in self._held_out:
+                        yield row
 
     def _cut(self, text: str) -> dict[str, str]:
         """Cuts a text: the last characters are for the test, those before for validation."""
@@ -158,4 +180,4 @@ def split_texts(
             f"{source.name}: of fewer than {_MANY} texts the end of each is held out; give sizes "
             "below 1, the shares of their characters"
         )
-    return EndSplit(source, more, own, sizes, limit)
+    return EndSplit(source, more, own, sizes, limit, remove_leaks)

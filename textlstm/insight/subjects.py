@@ -202,12 +202,11 @@ class TranslatorSubject(Subject):
         if target is None:
             ((best, *_),) = model.translate([text], n_best=1)
             target = best.text
-        batches = model.make_batches(model.encode([text], [target]), 1, shuffle=False)
+        pairs = model.encode([text], [target], cut=True)
+        self.cut = bool(pairs.source.cut)
+        batches = model.make_batches(pairs, 1, shuffle=False)
         inputs, labels, real = batches[0]
         self.ids = _without_padding(inputs["source"], batches.pad_id)
-        self.cut = self.ids.shape[1] > model.max_tokens
-        if self.cut:  # the end mark stays, as in `translate`
-            self.ids = np.append(self.ids[:, : model.max_tokens - 1], self.ids[:, -1:], axis=1)
         self.tokens = readable(self.ids[0], model.source_tokenizer)
         self._read = np.asarray(inputs["target"])[:, np.asarray(real)[0] > 0]  # by the decoder
         self._labels = np.asarray(labels)[:, np.asarray(real)[0] > 0]
@@ -227,11 +226,12 @@ class TranslatorSubject(Subject):
             ),
         ]
         check_size(self.stacks, max_bytes)
-        self._position = position
+        self._position = None
         total = float(np.asarray(self.scores(ops.zeros_like(self.vectors())))[0])
         self.answers = {target: float(np.exp(total))}
         self.answer = target
         if position is not None:
+            self._position = position
             self.kind = "piece"
             self.answer = self.targets[position]
             self.score = f"log-probability of {self.answer!r} in the translation"

@@ -104,9 +104,11 @@ def loop(steps, step, state, *, training: bool) -> tuple:
     def single(n, *state):
         return (n + 1, *step(n, *state))
 
-    n, *state = tf.while_loop(
-        lambda n, *_: n <= steps - unrolled, several, (0, *state), parallel_iterations=_PARALLEL
-    )
+    n = 0
+    if unrolled > 1:
+        n, *state = tf.while_loop(
+            lambda n, *_: n <= steps - unrolled, several, (0, *state), parallel_iterations=_PARALLEL
+        )
     _, *state = tf.while_loop(
         lambda n, *_: n < steps, single, (n, *state), parallel_iterations=_PARALLEL
     )

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from textlstm.errors import InputError
+
 
 class Attention(keras.layers.Layer):
     """What every attention layer is; a new kind overrides `score`, and `prepare` with its weights.
@@ -219,8 +221,10 @@ def make_attention(kind: str, **kwargs) -> Attention:
         **kwargs: arguments of the layer.
 
     Raises:
-        ValueError: for a name that is none of these.
+        InputError: for a name that is none of these.
     """
     if kind not in ATTENTIONS:
-        raise ValueError(f"Argument `kind` must be one of {sorted(ATTENTIONS)}. Received: {kind!r}")
+        raise InputError(
+            f"Argument `attention` must be one of {sorted(ATTENTIONS)}. Received: {kind!r}"
+        )
     return ATTENTIONS[kind](**kwargs)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from textlstm.errors import InputError
 from textlstm.layers.attention import Attention, make_attention
 from textlstm.layers.rnn import RNN, another_cell, serialize_cell
 
@@ -86,7 +87,7 @@ class AttentionDecoder(keras.layers.Layer):
         **kwargs,
     ):
         if attend not in ("first", "last"):
-            raise ValueError(f"Argument `attend` must be 'first' or 'last'. Received: {attend!r}")
+            raise InputError(f"Argument `attend` must be 'first' or 'last'. Received: {attend!r}")
         if input_feeding and getattr(cell, "seed_generator", None) is not None:
             raise ValueError(
                 "A cell with recurrent dropout or zoneout does not go with `input_feeding`: its "

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from textlstm.errors import InputError
+
 
 class CarriedStates(keras.layers.Layer):
     """Holds the states that a recurrent layer ended a batch with, for the next one.
@@ -38,6 +40,10 @@ class CarriedStates(keras.layers.Layer):
             for index, shape in enumerate(self._shapes)
         ]
 
+    def has_room(self, training: bool) -> bool:
+        """Says whether there is a set for such batches."""
+        return training in self._sets
+
     def clear(self) -> None:
         """Takes all sets away."""
         for states in self._sets.values():
@@ -70,7 +76,13 @@ class CarriedStates(keras.layers.Layer):
         sets = [self._sets[training]] if training in self._sets else []
         sets += self._sets.values()
         batch = rows.shape[0]
-        return next(s for s in sets if batch is None or s[0].shape[0] == batch)
+        for states in sets:
+            if batch is None or states[0].shape[0] == batch:
+                return states
+        raise InputError(
+            f"there is no room for carried states of {batch} rows; give such batches to `fit` or "
+            "`evaluate` of the language model, which make it"
+        )
 
     def save_own_variables(self, store):
         """Saves nothing."""

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from textlstm.errors import InputError
+
 
 class SequencePooling(keras.layers.Layer):
     """What every pooling layer is: `[batch, time, features]` and a mask to one vector a row.
@@ -174,7 +176,7 @@ POOLINGS = {
 def make_pooling(kind: str, bidirectional: bool = False, **kwargs) -> SequencePooling:
     """Makes a pooling layer by its kind: `last`, `mean`, `max`, `concat` or `attention`."""
     if kind not in POOLINGS:
-        raise ValueError(
+        raise InputError(
             f"Argument `pooling` must be one of {sorted(POOLINGS)}. Received: {kind!r}"
         )
     if kind in ("last", "concat"):

@@ -1,8 +1,10 @@
 """The recurrent cells of tasks: by name, or one that the user made; and how a card tells them."""
 
+import keras
+
 from textlstm.cells import GRUCell, LSTMCell
 from textlstm.errors import InputError
-from textlstm.layers import RNN
+from textlstm.layers import RNN, serialize_cell
 
 CELLS = {"lstm": LSTMCell, "gru": GRUCell}
 # Options of cells that change their equations, as the model card names them.
@@ -17,9 +19,20 @@ def check_cell(cell) -> None:
         )
 
 
-def make_cell(cell, units: int, dtype):
-    """Returns a cell of `units` for a name; a cell is returned as it is."""
-    return CELLS[cell](units, dtype=dtype) if isinstance(cell, str) else cell
+def make_cell(cell, units: int, dtype, **options):
+    """Makes a cell of `units` for a name; for a cell another like it, which computes in `dtype`.
+
+    The one that was given may be built already, and be given to other models.
+    """
+    if isinstance(cell, str):
+        return CELLS[cell](units, dtype=dtype, **options)
+    dtype_config = keras.saving.serialize_keras_object(dtype)
+    return type(cell).from_config({**cell.get_config(), "dtype": dtype_config})
+
+
+def config_of_cell(cell) -> str | dict:
+    """Returns what a model's config keeps of the `cell` it was given: its name, or its config."""
+    return cell if isinstance(cell, str) else serialize_cell(cell)
 
 
 def describe_cells(recurrent: RNN, num_layers: int | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Weights that make rare classes count as much as frequent ones."""
+"""What rows weigh in training: by their class, so that rare ones count as much, or one by one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -62,3 +62,20 @@ def read_class_weight(
 def weights_of_rows(weights: Mapping[int, float], numbers: np.ndarray) -> np.ndarray:
     """Returns the weight of the class of each row, float32 `[rows]`."""
     return np.array([weights.get(int(number), 1.0) for number in numbers], "float32")
+
+
+def read_sample_weight(sample_weight, rows: int) -> np.ndarray | None:
+    """Returns the weight of each row, float32 `[rows]`, or `None` if none is given.
+
+    Raises:
+        InputError: if there is not one number for each row.
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight)
+    if weights.shape != (rows,) or weights.dtype.kind not in "biuf":
+        raise InputError(
+            f"there are {rows} rows and a sample_weight of shape {weights.shape} and type "
+            f"{weights.dtype}; give one number for each row"
+        )
+    return weights.astype("float32")

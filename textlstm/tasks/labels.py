@@ -76,6 +76,10 @@ class SingleLabels:
             raise _unknown_label(row, labels[row], known)
         return numbers.astype("int32")
 
+    def to_names(self, targets: np.ndarray, known: tuple[str, ...]) -> list[str]:
+        """Turns what `to_targets` gave back into names."""
+        return [known[number] for number in targets]
+
     def translate(self, targets, names: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
         """Turns positions among `names` into positions among the `known` labels."""
         return self.to_targets(np.array(names, dtype=object)[targets], known)
@@ -155,6 +159,10 @@ class LabelSets:
                     raise _unknown_label(row, label, known)
                 targets[row, positions[label]] = 1
         return targets
+
+    def to_names(self, targets: np.ndarray, known: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """Turns what `to_targets` gave back into tuples of names."""
+        return [tuple(known[number] for number in np.flatnonzero(row)) for row in targets]
 
     def translate(self, targets, names: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
         """Turns rows with a column for each of `names` into rows for the `known` labels."""

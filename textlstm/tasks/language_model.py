@@ -21,11 +21,12 @@ from textlstm.layers import (
     WordDropout,
 )
 from textlstm.tasks.adam import Adam
-from textlstm.tasks.cells import CELLS, check_cell, describe_cells
-from textlstm.tasks.language_parts import TOKENS_AT_ONCE, CompiledParts
+from textlstm.tasks.cells import check_cell, config_of_cell, describe_cells, make_cell
+from textlstm.tasks.compiled_parts import CompiledParts
+from textlstm.tasks.language_parts import TOKENS_AT_ONCE, Beginner, Drawer, Generator, Reader
 from textlstm.tasks.losses import MeanSurprise, Perplexity
 from textlstm.tasks.task import Task, check_ranges
-from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
+from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick, read_dataset
 from textlstm.tasks.weight_average import WeightAverage
 from textlstm.tasks.writing import checked_options, checked_stops, cut_at, in_pieces, row_seeds
 from textlstm.tokenizers import SentencePieceTokenizer
@@ -138,7 +139,7 @@ class LanguageModel(Task):
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self._options = {
-            "cell": cell,
+            "cell": config_of_cell(cell),
             "units": units,
             "num_layers": num_layers,
             "embedding_dim": embedding_dim,
@@ -156,11 +157,6 @@ class LanguageModel(Task):
 
         # === Layers ===
         dtype = self.dtype_policy
-        if isinstance(cell, str):
-            cell = CELLS[cell](units, weight_drop=weight_drop, dtype=dtype)
-        else:  # it may be built already, or compute in another dtype
-            dtype_config = keras.saving.serialize_keras_object(dtype)
-            cell = type(cell).from_config({**cell.get_config(), "dtype": dtype_config})
         self.embedding = TokenEmbedding(
             tokenizer.vocabulary_size,
             embedding_dim,
@@ -171,7 +167,7 @@ class LanguageModel(Task):
         self.token_dropout = WordDropout(token_dropout, tokenizer.vocabulary_size, dtype=dtype)
         self.input_dropout = keras.layers.SpatialDropout1D(input_dropout, dtype=dtype)
         self.rnn = RNN(
-            cell,
+            make_cell(cell, units, dtype, weight_drop=weight_drop),
             num_layers=num_layers,
             dropout=hidden_dropout,
             variational_dropout=True,
@@ -230,7 +226,7 @@ class LanguageModel(Task):
         """
         vectors = self.embedding.call(ids)  # not by `embedding(ids)`, which would attach a mask
         if shift is not None:
-            vectors = vectors + shift
+            vectors = vectors + ops.cast(shift, vectors.dtype)
         vectors = self.token_dropout(vectors, ids, training=training)
         vectors = self.input_dropout(vectors, training=training)
         outputs, states = self.rnn(vectors, initial_state=states, mask=mask, training=training)
@@ -341,8 +337,9 @@ class LanguageModel(Task):
         are kept.
 
         Args:
-            x: texts (a list, array or series of `str` or UTF-8 `bytes`), an `EncodedCorpus`,
-                `StreamBatches` or `TextBatches`.
+            x: texts (a list, array or series of `str` or UTF-8 `bytes`, or a `tf.data.Dataset` of
+                strings, one or a batch at a time), an `EncodedCorpus`, `StreamBatches` or
+                `TextBatches`.
             y: none: a text is its own label.
             batch_size: parts of the texts, or texts, that are read side by side; default 64. This
                 and the next three only for texts and corpora.
@@ -378,14 +375,13 @@ class LanguageModel(Task):
         """
         if y is not None:
             raise InputError("a language model has no labels but its texts; leave out `y`")
+        x = read_dataset(x)
         if holds_texts(x):
             x = checked_texts(x)
             if validation_data is None and validation_split:
                 x, validation_data = _hold_out(x, validation_split, seed)
             x = self.encode(x)
         if isinstance(x, EncodedCorpus):
-            if carry_states is None:
-                carry_states = x.tokens > window * len(x)
             x = self.make_batches(
                 x,
                 batch_size,
@@ -425,7 +421,7 @@ class LanguageModel(Task):
         batch_size: int = 64,
         *,
         window: int = 70,
-        carry_states: bool = True,
+        carry_states: bool | None = None,
         reset: float = 0.0,
         **options,
     ) -> StreamBatches | TextBatches:
@@ -433,15 +429,17 @@ class LanguageModel(Task):
 
         Args:
             corpus: what `encode` gave.
-            batch_size: as of `fit`, like the next three.
+            batch_size: as of `fit`, like the next two.
             window: of `StreamBatches`.
-            carry_states: whether to make `StreamBatches` or `TextBatches`.
+            carry_states: whether to make `StreamBatches` or `TextBatches`; default as of `fit`.
             reset: of `StreamBatches`.
             **options: the other arguments of both (`shuffle`, `seed`).
 
         Raises:
             InputError: if there is too little text.
         """
+        if carry_states is None:
+            carry_states = corpus.tokens > window * len(corpus)
         marks = {"end_id": self.tokenizer.end_id, "pad_id": self.tokenizer.pad_id}
         try:
             if carry_states:
@@ -454,6 +452,7 @@ class LanguageModel(Task):
 
     def _validation_batches(self, data, train):
         """Turns validation data into batches like those that are trained on."""
+        data = read_dataset(data)
         if holds_texts(data):
             data = self.encode(checked_texts(data))
         if not isinstance(data, EncodedCorpus):
@@ -461,7 +460,9 @@ class LanguageModel(Task):
         if isinstance(train, TextBatches):
             return self.make_batches(data, carry_states=False, shuffle=False)
         size = min(getattr(train, "batch_size", 64), max(1, data.tokens // 100))
-        return self.make_batches(data, size, window=200, vary=False, shuffle=False)
+        return self.make_batches(
+            data, size, window=200, carry_states=True, vary=False, shuffle=False
+        )
 
     @contextmanager
     def _carrying(self, train, validation) -> Iterator[None]:
@@ -492,8 +493,8 @@ class LanguageModel(Task):
         """Measures how well texts are foretold.
 
         Args:
-            x: texts, or an `EncodedCorpus`; of batches loss and metrics are computed as
-                `keras.Model.evaluate` does.
+            x: texts, as of `fit`, or an `EncodedCorpus`; of batches loss and metrics are computed
+                as `keras.Model.evaluate` does.
             y: none.
             carry_states: whether the texts are read one behind the other, the states carried from
                 each to the next (default), or each by itself, as a model should be measured that
@@ -514,9 +515,12 @@ class LanguageModel(Task):
         Raises:
             InputError: if there is no text.
         """
-        if isinstance(x, keras.utils.PyDataset):  # as `keras.Model.fit` validates
-            return super().evaluate(x, **kwargs)
-        texts = None
+        if isinstance(x, keras.utils.PyDataset):
+            if self.carried.has_room(training=False):  # `keras.Model.fit` validates
+                return super().evaluate(x, **kwargs)
+            with self._carrying(None, x):
+                return super().evaluate(x, **kwargs)
+        texts, x = None, read_dataset(x)
         if holds_texts(x):
             texts = [_as_str(text) for text in checked_texts(x)]
             x = self.encode(texts)
@@ -556,11 +560,13 @@ class LanguageModel(Task):
     def _carried_surprise(self, corpus: EncodedCorpus, batch_size: int, window: int) -> float:
         """Computes the sum of -log p of texts that are read one behind the other."""
         size = min(batch_size, corpus.tokens)
-        batches = self.make_batches(corpus, size, window=window, vary=False, shuffle=False)
+        batches = self.make_batches(
+            corpus, size, window=window, carry_states=True, vary=False, shuffle=False
+        )
         total, states = 0.0, self.rnn.get_initial_state(batches.batch_size)
         for index in range(len(batches)):
             inputs, labels, weights = batches[index]
-            surprise, states = self._compiled.reader.predict_on_batch(
+            surprise, states = self._compiled.get(Reader).predict_on_batch(
                 {"ids": inputs["ids"], "labels": labels, "states": states}
             )
             total += float((np.asarray(surprise, "float64") * weights).sum())
@@ -573,7 +579,7 @@ class LanguageModel(Task):
         for index in range(len(batches)):
             inputs, labels, weights = batches[index]
             states = self.rnn.get_initial_state(len(labels))
-            surprise, _ = self._compiled.reader.predict_on_batch(
+            surprise, _ = self._compiled.get(Reader).predict_on_batch(
                 {"ids": inputs["ids"], "labels": labels, "states": states}
             )
             sums[batches.rows(index)] = (np.asarray(surprise, "float64") * weights).sum(axis=1)
@@ -632,10 +638,14 @@ class LanguageModel(Task):
             ids, lengths = self._encode_prompts(prompts[rows])
             inputs = {"ids": ids, "lengths": lengths, "seeds": seeds[rows]}
             inputs |= {name: np.full(len(ids), value) for name, value in options.items()}
-            found, _ = self._compiled.generator(max_tokens, search).predict_on_batch(inputs)
+            found, _ = self._compiled.get(Generator, max_tokens, search).predict_on_batch(inputs)
             for prompt, added in zip(ids, np.asarray(found)):
                 texts.append(cut_at(self._added_text(prompt, added), stops))
         return texts
+
+    def predict(self, x, **options) -> np.ndarray:
+        """Goes on with texts, as `generate` with these options: an array of strings."""
+        return np.array(self.generate(x, **options), dtype=object)
 
     def stream(
         self,
@@ -676,21 +686,23 @@ class LanguageModel(Task):
         (prompt,) = checked_texts([prompt])
         options = checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
         stops = checked_stops(stop)
-        tokens = self._stream_ids(prompt, max_tokens, int(seed), options)
-        return in_pieces(tokens, self.tokenizer, stops)
-
-    def _stream_ids(self, prompt, max_tokens: int, seed: int, options: dict) -> Iterator[int]:
+        options["seeds"] = row_seeds(seed, 1)
         ids, lengths = self._encode_prompts([prompt])
-        last, states = self._compiled.beginner.predict_on_batch({"ids": ids, "lengths": lengths})
+        tokens = self._stream_ids(ids, lengths, max_tokens, options)
+        return in_pieces(tokens, self.tokenizer, stops, before=ids[0, 1:])
+
+    def _stream_ids(self, ids, lengths, max_tokens: int, options: dict) -> Iterator[int]:
+        last, states = self._compiled.get(Beginner).predict_on_batch(
+            {"ids": ids, "lengths": lengths}
+        )
         is_said = np.zeros((1, self.tokenizer.vocabulary_size), "bool")
         is_said[0, ids[0, 1:]] = True
-        given = {name: np.full(1, value) for name, value in options.items()}
-        given["seeds"] = np.array([seed], "int32")
+        given = {name: np.reshape(value, (1,)) for name, value in options.items()}
         state = {"last": last, "states": states, "is_said": is_said}
         for n in range(0, max_tokens, TOKENS_AT_ONCE):
             count = min(TOKENS_AT_ONCE, max_tokens - n)
             counts = {"n": np.array([n], "int32"), "count": np.array([count], "int32")}
-            state = self._compiled.drawer.predict_on_batch({**given, **state, **counts})
+            state = self._compiled.get(Drawer).predict_on_batch({**given, **state, **counts})
             for token in state.pop("drawn")[0, :count]:
                 if token == self.tokenizer.end_id:
                     return
@@ -734,7 +746,7 @@ class LanguageModel(Task):
     def describe(self) -> str:
         """Says in one sentence what the model is, for its card."""
         return (
-            f"A language model: {describe_cells(self.rnn)} foretells the next of "
+            f"A language model: {describe_cells(self.rnn)} predicts the next of "
             f"{self.tokenizer.vocabulary_size:,} SentencePiece tokens; {self.count_params():,} "
             "parameters."
         )

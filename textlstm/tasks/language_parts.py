@@ -1,9 +1,9 @@
-"""What a language model computes beside its training, each compiled when it is first needed."""
+"""What a language model computes beside its training: reading on, and going on with prompts."""
 
-import keras
 from keras import ops
 
 from textlstm.decoding import Search
+from textlstm.tasks.compiled_parts import CompiledPart
 
 # Tokens that a stream draws at a call: one call takes longer than the step of a small model.
 TOKENS_AT_ONCE = 16
@@ -11,71 +11,29 @@ TOKENS_AT_ONCE = 16
 _OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 
 
-class CompiledParts:
-    """What a model has compiled beside its training; no layer, so that Keras does not count it."""
-
-    def __init__(self, model):
-        self._model = model
-        self._generators: dict[tuple, _Generator] = {}
-        self._others: dict[type, keras.Model] = {}
-
-    def generator(self, max_tokens: int, search: Search | None) -> "_Generator":
-        """What goes on with prompts by so many tokens."""
-        key = max_tokens, id(search)
-        if key not in self._generators:
-            self._generators[key] = _Generator(self._model, max_tokens, search)
-        return self._generators[key]
-
-    @property
-    def reader(self) -> "_Reader":
-        """What reads a window, and tells -log p."""
-        return self._get(_Reader)
-
-    @property
-    def beginner(self) -> "_Beginner":
-        """What reads prompts."""
-        return self._get(_Beginner)
-
-    @property
-    def drawer(self) -> "_Drawer":
-        """What draws some tokens more."""
-        return self._get(_Drawer)
-
-    def _get(self, kind: type) -> keras.Model:
-        if kind not in self._others:
-            self._others[kind] = kind(self._model)
-        return self._others[kind]
-
-
-class _Part(keras.Model):
-    """Something a language model does, compiled as Keras does it for `predict`."""
-
-    def __init__(self, model):
-        super().__init__(name=type(self).__name__.strip("_").lower())
-        self._model = model
-        self.built = True
-
-
-class _Reader(_Part):
+class Reader(CompiledPart):
     """Reads a window: -log p of its labels, and the states behind it."""
 
     def call(self, inputs):
-        outputs, states = self._model.read(inputs["ids"], inputs["states"])
-        return self._model.head.surprise(outputs, inputs["labels"]), states
+        """Reads `ids` on from `states`."""
+        outputs, states = self._task.read(inputs["ids"], inputs["states"])
+        return self._task.head.surprise(outputs, inputs["labels"]), states
 
 
-class _Beginner(_Part):
+class Beginner(CompiledPart):
     """Reads prompts."""
 
     def call(self, inputs):
-        return self._model.begin(inputs["ids"], inputs["lengths"])
+        """Reads all tokens but the last."""
+        return self._task.begin(inputs["ids"], inputs["lengths"])
 
 
-class _Drawer(_Part):
+class Drawer(CompiledPart):
     """Draws the next tokens of each row: int32 `[rows, TOKENS_AT_ONCE]`, `count` of them."""
 
     def call(self, inputs):
-        model, first, count = self._model, inputs["n"][0], inputs["count"][0]
+        """Goes on from `last` and `states`."""
+        model, first, count = self._task, inputs["n"][0], inputs["count"][0]
         options = {name: inputs[name] for name in _OPTIONS if name in inputs}
         sampler = model.new_sampler(inputs["seeds"], **options)
 
@@ -97,7 +55,7 @@ class _Drawer(_Part):
         return {"drawn": drawn, "last": last, "is_said": is_said, "states": states}
 
 
-class _Generator(_Part):
+class Generator(CompiledPart):
     """Goes on with prompts until they end, at most by so many tokens."""
 
     def __init__(self, model, max_tokens: int, search: Search | None):
@@ -106,7 +64,8 @@ class _Generator(_Part):
         self._search = search
 
     def call(self, inputs):
-        model, ids = self._model, inputs["ids"]
+        """Reads the prompts and goes on with them."""
+        model, ids = self._task, inputs["ids"]
         last, states = model.begin(ids, inputs["lengths"])
         options = {name: inputs[name] for name in _OPTIONS if name in inputs}
         # The end mark that a text begins behind does not count as said.

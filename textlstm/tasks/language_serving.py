@@ -60,7 +60,8 @@ def language_serving(model) -> Serving:
             last, states = model.begin(group, real)
             return [last, *states]
 
-        empty = [tf.zeros([0], tf.int32)] + [tf.zeros([0, *shape]) for shape in shapes]
+        states = [tf.zeros([0, *shape], model.compute_dtype) for shape in shapes]
+        empty = [tf.zeros([0], tf.int32), *states]
         last, *states = map_rows_by_length(begin_group, ids, lengths, empty)
         return last, states
 
@@ -130,7 +131,7 @@ def language_serving(model) -> Serving:
         return take_step(last, states)
 
     def step(token, **states):
-        return take_step(token, [states[name] for name in names])
+        return take_step(token, [tf.cast(states[name], model.compute_dtype) for name in names])
 
     def take_step(token, states):
         logits, states = model.step(token, states)

@@ -10,7 +10,11 @@ import numpy as np
 from textlstm.data import BucketedBatches, EncodedCorpus, Example
 from textlstm.errors import InputError
 from textlstm.tasks.adam import Adam
-from textlstm.tasks.class_weights import read_class_weight, weights_of_rows
+from textlstm.tasks.class_weights import (
+    read_class_weight,
+    read_sample_weight,
+    weights_of_rows,
+)
 from textlstm.tasks.labels import LabelSets, SingleLabels
 from textlstm.tasks.losses import MicroF1, SmoothedSparseCategoricalCrossentropy
 from textlstm.tasks.task import Task
@@ -174,7 +178,7 @@ class StringClassifier(Task):
                 goes on where it was, and its figures are of its rest alone.
             shuffle: whether each epoch takes the rows in a new order.
             seed: of that order.
-            sample_weight: with texts: a weight for each.
+            sample_weight: with texts or a corpus: a weight for each row.
             class_weight: a dict from labels, names or numbers, to weights; or `"balanced"`, which
                 gives every class the same share of the loss. Not with `multi_label`.
             callbacks: Keras callbacks.
@@ -191,8 +195,7 @@ class StringClassifier(Task):
         if holds_texts(x):
             x = checked_texts(x)
             y = self._label_kind.read(y, len(x))
-            if sample_weight is not None:
-                weights = np.asarray(sample_weight, "float32")
+            weights = read_sample_weight(sample_weight, len(x))
             self.adopt_labels(self._label_kind.names_in(y, self.labels))
             if validation_data is None and validation_split:
                 held = held_out(x, validation_split, seed)  # bool [rows]
@@ -203,10 +206,14 @@ class StringClassifier(Task):
             x = self.encode(x, y)
         elif isinstance(x, EncodedCorpus):
             self.adopt_labels(x.label_names)
+            weights = read_sample_weight(sample_weight, len(x))
+        else:
+            _refuse_sample_weight(sample_weight)
         if class_weight is not None:
             class_weight = self._class_weight(class_weight, x)
             if weights is not None:  # Keras takes one of the two only
-                weights = weights * weights_of_rows(class_weight, x.labels)
+                numbers = self._with_own_labels(x).labels
+                weights = weights * weights_of_rows(class_weight, numbers)
                 class_weight = None
         x = self._batches(
             x,
@@ -240,14 +247,14 @@ class StringClassifier(Task):
             x: as in `fit`.
             y: as in `fit`.
             batch_size: rows in a batch; default 256.
-            sample_weight: with texts: a weight for each.
+            sample_weight: with texts or a corpus: a weight for each row.
             **kwargs: the other arguments of `keras.Model.evaluate`.
 
         Returns:
             The loss and metrics, as a list or (`return_dict=True`) by name.
         """
-        data = (x, y, sample_weight) if holds_texts(x) else x
-        return super().evaluate(self._evaluation_batches(data, batch_size), **kwargs)
+        data = (x, y) if holds_texts(x) else x
+        return super().evaluate(self._evaluation_batches(data, batch_size, sample_weight), **kwargs)
 
     def predict(self, x, *, batch_size: int = 256, **kwargs) -> np.ndarray:
         """Computes the probability of every label.
@@ -315,18 +322,18 @@ class StringClassifier(Task):
         Raises:
             InputError: if a label is not among the model's.
         """
+        if labels is not None:
+            texts, kind = checked_texts(texts), self._label_kind
+            targets = kind.to_targets(kind.read(labels, len(texts)), self.labels)
+            pairs = zip(texts, kind.to_names(targets, self.labels))
+            texts = (Example(*pair, f"row {row}") for row, pair in enumerate(pairs))
         texts = iter(texts)
         first = next(texts, None)
         names = self.labels if isinstance(first, Example) else None
         texts = () if first is None else itertools.chain([first], texts)
-        corpus = EncodedCorpus.build(
+        return EncodedCorpus.build(
             texts, self.tokenizer, labels=names, max_tokens=self.max_tokens, **options
         )
-        if labels is not None:
-            labels = self._label_kind.read(labels, len(corpus))
-            corpus.labels = self._label_kind.to_targets(labels, self.labels)
-            corpus.label_names = self.labels
-        return corpus
 
     def _batches(self, x, batch_size, shuffle=False, **options):
         """Turns whatever `fit` takes, texts excepted, into batches of ids."""
@@ -341,6 +348,13 @@ class StringClassifier(Task):
             from textlstm.tasks.tf_datasets import encode_dataset
 
             return encode_dataset(x, self)
+        if isinstance(x, BucketedBatches) and x.with_labels:
+            names = x.corpus.label_names
+            if names and names != self.labels:
+                raise InputError(
+                    f"the batches number their labels by {', '.join(names)}, the model by "
+                    f"{', '.join(self.labels)}; give the corpus itself, or encode with the model"
+                )
         return x
 
     def _sampler(self, alpha: float | None):
@@ -380,14 +394,17 @@ class StringClassifier(Task):
             numbers = self._with_own_labels(corpus).labels
         return read_class_weight(class_weight, self.labels, numbers)
 
-    def _evaluation_batches(self, data, batch_size):
+    def _evaluation_batches(self, data, batch_size, sample_weight=None):
         """Turns validation data into batches: `(texts, labels[, weights])` or what `fit` takes."""
-        weights = None
         if isinstance(data, (tuple, list)):
             texts, labels, *rest = data
+            sample_weight = rest[0] if rest else sample_weight
             texts = checked_texts(texts)
-            weights = rest[0] if rest else None
             data = self.encode(texts, self._label_kind.read(labels, len(texts)))
+        if not isinstance(data, EncodedCorpus):
+            _refuse_sample_weight(sample_weight)
+            return self._batches(data, batch_size)
+        weights = read_sample_weight(sample_weight, len(data))
         return self._batches(data, batch_size, sample_weights=weights)
 
     def adopt_labels(self, labels: Sequence[str]) -> None:
@@ -414,3 +431,11 @@ class StringClassifier(Task):
         self.renew_last_layer()
         # The optimizer holds state for the old weights, and the compiled steps use them.
         self.compile_from_config(self.get_compile_config())
+
+
+def _refuse_sample_weight(sample_weight) -> None:
+    if sample_weight is not None:
+        raise InputError(
+            "sample_weight is for texts or a corpus; batches and datasets bring their weights as a "
+            "third member"
+        )

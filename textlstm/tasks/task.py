@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 
 from textlstm.errors import InputError
-from textlstm.layers import serialize_cell
 from textlstm.tasks.training_state import TrainingState
+from textlstm.tasks.transfer import GradualUnfreezing
 from textlstm.tasks.weight_average import WeightAverage
 
 
@@ -24,11 +24,8 @@ class Task(keras.Model):
     """A Keras model that owns its tokenizer and takes strings."""
 
     def _config_of_options(self) -> dict:
-        """Returns what `get_config` has in every task: the options of the layers, the cell too."""
-        options = dict(self._options)
-        if not isinstance(options["cell"], str):
-            options["cell"] = serialize_cell(options["cell"])
-        return {**super().get_config(), **options, "max_tokens": self.max_tokens}
+        """Returns what `get_config` has in every task: the options of the layers."""
+        return {**super().get_config(), **self._options, "max_tokens": self.max_tokens}
 
     @classmethod
     def from_config(cls, config: dict):
@@ -58,8 +55,6 @@ class Task(keras.Model):
         """
         config = self.get_config()
         config["dtype"] = "float32"
-        if isinstance(config["cell"], dict):
-            config["cell"]["config"]["dtype"] = "float32"
         model = type(self).from_config(config)
         model.set_weights(self.get_weights())
         model.compile_from_config(self.get_compile_config())
@@ -108,26 +103,28 @@ class Task(keras.Model):
             average_weights: a `WeightAverage`, or its decay; default none.
             checkpoint: folder of a `TrainingState`; default none is kept.
             checkpoint_minutes: of the `TrainingState`.
-            callbacks: Keras callbacks.
+            callbacks: Keras callbacks, or one.
             **kwargs: the other arguments of `keras.Model.fit`.
         """
+        if isinstance(callbacks, keras.callbacks.Callback):
+            callbacks = [callbacks]
         # The average comes first: whatever else looks at the weights is to see it.
         average = average_weights
         if average is not None and not isinstance(average, WeightAverage):
             average = WeightAverage(average)
-        stopping = None
         callbacks = [*([average] if average else []), *(callbacks or [])]
-        if validation_data is not None:
-            given = [c for c in callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
-            if given:
-                stopping = given[0]
-            elif early_stopping is not None:
-                stopping = keras.callbacks.EarlyStopping(
+        stoppings = [c for c in callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
+        if validation_data is not None and early_stopping is not None and not stoppings:
+            stoppings = [
+                keras.callbacks.EarlyStopping(
                     monitor="val_loss", patience=early_stopping, restore_best_weights=True
                 )
-                callbacks.append(stopping)
-        # Keras would build it while it traces a step, and have to trace the step once more.
-        self.optimizer.build(self.trainable_variables)
+            ]
+            callbacks += stoppings
+        # Keras would build it while it traces a step, and have to trace the step once more. A
+        # `LossScaleOptimizer` that is built a second time would lose its scale.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
         training = nullcontext()
         if checkpoint is not None:
             state = TrainingState(
@@ -135,19 +132,26 @@ class Task(keras.Model):
                 self,
                 batches,
                 minutes=checkpoint_minutes,
-                stopping=stopping,
+                stoppings=stoppings,
                 average=average,
             )
-            kwargs["initial_epoch"] = state.restore()
+            kwargs["initial_epoch"] = max(state.restore(), kwargs.get("initial_epoch", 0))
             callbacks.append(state)
             training = state.training()
         # BucketedBatches shuffles by itself, each epoch by a number of its own.
-        with training:
-            return super().fit(
-                batches,
-                epochs=epochs,
-                validation_data=validation_data,
-                callbacks=callbacks,
-                shuffle=False,
-                **kwargs,
-            )
+        try:
+            with training:
+                return super().fit(
+                    batches,
+                    epochs=epochs,
+                    validation_data=validation_data,
+                    callbacks=callbacks,
+                    shuffle=False,
+                    **kwargs,
+                )
+        except BaseException:
+            # Keras tells nobody, and the next training would begin with weights that rest.
+            for callback in callbacks:
+                if isinstance(callback, (WeightAverage, GradualUnfreezing)):
+                    callback.on_train_end()
+            raise

@@ -14,7 +14,7 @@ from textlstm.layers import (
     WordDropout,
     make_pooling,
 )
-from textlstm.tasks.cells import check_cell, describe_cells, make_cell
+from textlstm.tasks.cells import check_cell, config_of_cell, describe_cells, make_cell
 from textlstm.tasks.labels import check_names
 from textlstm.tasks.language_model import LanguageModel
 from textlstm.tasks.string_classifier import StringClassifier
@@ -66,7 +66,7 @@ class TextClassifier(StringClassifier):
             `False` treats it as padding, for weights that were trained without it; an empty text is
             then nothing but padding, and gets the answer of states and pooled vectors of zeros.
         language_loss: weight γ of a second loss in training, the mean of -log p of the token that
-            follows each token, which the recurrent outputs also foretell: a classifier that began
+            follows each token, which the recurrent outputs also predict: a classifier that began
             as a language model forgets less of it; default 0, none. Not with `bidirectional` or
             `convolution`, for these have seen the token that is to be foretold.
         **kwargs: `name` and `dtype` of a Keras model.
@@ -130,7 +130,7 @@ class TextClassifier(StringClassifier):
         self.multi_label = bool(multi_label)
         self.max_tokens = max_tokens
         self._options = {
-            "cell": cell,
+            "cell": config_of_cell(cell),
             "units": units,
             "num_layers": num_layers,
             "bidirectional": bidirectional,
@@ -148,7 +148,6 @@ class TextClassifier(StringClassifier):
 
         # === Layers ===
         dtype = self.dtype_policy
-        cell = make_cell(cell, units, dtype)
         self.embedding = TokenEmbedding(
             tokenizer.vocabulary_size,
             embedding_dim,
@@ -170,7 +169,7 @@ class TextClassifier(StringClassifier):
             )
             self.front_dropout = keras.layers.Dropout(dropout, dtype=dtype)
         self.recurrent = RNN(
-            cell,
+            make_cell(cell, units, dtype),
             num_layers=num_layers,
             bidirectional=bidirectional,
             dropout=dropout,
@@ -231,7 +230,7 @@ class TextClassifier(StringClassifier):
             mask = ops.logical_and(mask, ops.not_equal(ids, self.tokenizer.end_id))
         vectors = self.embedding(ids)  # [batch, time, embedding_dim]
         if shift is not None:
-            vectors = vectors + shift
+            vectors = vectors + ops.cast(shift, vectors.dtype)
         vectors = self.feature_dropout(vectors, training=training)
         vectors = self.token_dropout(vectors, training=training)
         if self.front is not None:
@@ -297,7 +296,7 @@ class TextClassifier(StringClassifier):
         classifier = cls(
             language_model.tokenizer,
             labels,
-            cell=type(rnn.cell).from_config(rnn.cell.get_config()),
+            cell=rnn.cell,
             num_layers=rnn.num_layers,
             bidirectional=False,
             residual=rnn.residual,
@@ -375,8 +374,8 @@ class TextClassifier(StringClassifier):
             f"A text classifier for the labels {names}{several}: "
             f"{describe_cells(self.recurrent)} over {front}"
             f"{self.tokenizer.vocabulary_size:,} SentencePiece tokens, {self.count_params():,} "
-            f"parameters. Texts are read up to {self.max_tokens:,} tokens; what stands after that "
-            f"is not seen.{answer}"
+            f"parameters. Texts are read up to {self.max_tokens:,} tokens; anything longer is "
+            f"cut off.{answer}"
         )
 
     def fit_example(self) -> str:

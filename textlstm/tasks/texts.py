@@ -24,6 +24,23 @@ def checked_texts(texts) -> list:
     return texts
 
 
+def read_dataset(x):
+    """Returns the texts of a `tf.data.Dataset` of strings, one or a batch at a time, as a list.
+
+    Anything else is returned as it is.
+
+    Raises:
+        InputError: if the dataset holds something else than texts.
+    """
+    if not hasattr(x, "element_spec"):
+        return x
+    if getattr(x.element_spec, "dtype", None) != "string":
+        raise InputError(
+            f"a language model takes a tf.data.Dataset of strings alone; got {x.element_spec}"
+        )
+    return [text for element in x.as_numpy_iterator() for text in np.ravel(element).tolist()]
+
+
 def held_out(texts: list, share: float, seed: int) -> np.ndarray:
     """Says of each text whether it is held out: by the text itself, so equal texts go together.
 

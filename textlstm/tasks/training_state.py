@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class TrainingState(keras.callbacks.Callback):
         minutes: how often the state is also kept within an epoch, of batches that have an `epoch`.
             The epoch that goes on passes over the batches that were done, for which callbacks get
             empty logs; its figures are of the rest alone.
-        stopping: the `keras.callbacks.EarlyStopping` among the callbacks, or `None`.
+        stoppings: the `keras.callbacks.EarlyStopping`s among the callbacks.
         average: the `WeightAverage` among the callbacks, or `None`.
     """
 
@@ -48,7 +48,7 @@ class TrainingState(keras.callbacks.Callback):
         batches,
         *,
         minutes: float,
-        stopping: keras.callbacks.EarlyStopping | None = None,
+        stoppings: Sequence[keras.callbacks.EarlyStopping] = (),
         average: WeightAverage | None = None,
     ):
         super().__init__()
@@ -56,9 +56,10 @@ class TrainingState(keras.callbacks.Callback):
         self._owner = model
         self._batches = batches
         self._seconds = 60 * minutes
-        self._stopping = stopping
+        self._stoppings = tuple(stoppings)
         self._average = average
-        self._restored: tuple[dict, list[np.ndarray]] | None = None
+        # What each early stopping had counted, and its best weights.
+        self._counted: list[tuple[dict, list[np.ndarray] | None]] = []
         self._first_step = 0  # of the epoch at hand: more than 0 where it was cut off
 
     # === Bring back ===
@@ -87,20 +88,23 @@ class TrainingState(keras.callbacks.Callback):
             ) from error
         parts = self._variables()
         same = (self._average is not None) == ("average" in arrays)
+        same = same and len(self._stoppings) == len(state["stoppings"])
         for part, variables in parts.items():
             shapes = [tuple(variable.shape) for variable in variables]
             same = same and shapes == [array.shape for array in arrays[part]]
         if not same:
             raise InputError(
-                f"{self.path}: the training kept there was of another model, optimizer or average; "
-                "give the same arguments as then, or another folder"
+                f"{self.path}: the training kept there was of another model, optimizer, average or "
+                "early stopping; give the same arguments as then, or another folder"
             )
         for part, variables in parts.items():
             for variable, array in zip(variables, arrays[part]):
                 variable.assign(array)
         if self._average is not None:
             self._average.set_state(arrays["average"], **state["average"])
-        self._restored = (state, arrays.get("best"))
+        self._counted = [
+            (counts, arrays.get(f"best{n}_")) for n, counts in enumerate(state["stoppings"])
+        ]
         self._first_step = state["steps_done"]
         return sys.maxsize if state["stopped"] else state["epochs_done"]
 
@@ -116,12 +120,10 @@ class TrainingState(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Sets early stopping back to what it had counted; it forgets that when fit begins."""
         self._saved_at = time.monotonic()
-        if self._restored is None or self._stopping is None:
-            return
-        state, best_weights = self._restored
-        for name, value in state["stopping"].items():
-            setattr(self._stopping, name, value)
-        self._stopping.best_weights = best_weights
+        for stopping, (counts, best_weights) in zip(self._stoppings, self._counted):
+            for name, value in counts.items():
+                setattr(stopping, name, value)
+            stopping.best_weights = best_weights
 
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the place in the shuffle, which counts on by itself only roughly."""
@@ -151,19 +153,17 @@ class TrainingState(keras.callbacks.Callback):
             "epochs_done": epochs_done,
             "steps_done": steps_done,
             "stopped": bool(self._owner.stop_training),
+            "stoppings": [],
         }
         if self._average is not None:
             arrays["average"] = self._average.get_state()
             state["average"] = self._average.get_counts()
-        if self._stopping is not None:
-            best = None if self._stopping.best is None else float(self._stopping.best)
-            state["stopping"] = {
-                "wait": self._stopping.wait,
-                "best": best,
-                "best_epoch": self._stopping.best_epoch,
-            }
-            if self._stopping.best_weights is not None:
-                arrays["best"] = [_exact(weight) for weight in self._stopping.best_weights]
+        for n, stopping in enumerate(self._stoppings):
+            best = None if stopping.best is None else float(stopping.best)
+            counts = {"wait": stopping.wait, "best": best, "best_epoch": stopping.best_epoch}
+            state["stoppings"].append(counts)
+            if stopping.best_weights is not None:
+                arrays[f"best{n}_"] = [_exact(weight) for weight in stopping.best_weights]
         state["counts"] = {part: len(group) for part, group in arrays.items()}
         named = {f"{part}{i}": a for part, group in arrays.items() for i, a in enumerate(group)}
 

@@ -123,6 +123,8 @@ class GradualUnfreezing(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Lets all layers train."""
+        if not self._free:  # it was not asked yet
+            return
         groups = self.model.layer_groups
         self._set_trainable(groups, len(groups))
         self.model.train_function = None

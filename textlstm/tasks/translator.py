@@ -15,7 +15,8 @@ from textlstm.decoding import BeamSearch, Search
 from textlstm.errors import InputError
 from textlstm.layers import RNN, AttentionDecoder, TiedHead, TokenEmbedding, WordDropout
 from textlstm.tasks.adam import Adam
-from textlstm.tasks.cells import check_cell, describe_cells, make_cell
+from textlstm.tasks.cells import check_cell, config_of_cell, describe_cells, make_cell
+from textlstm.tasks.compiled_parts import CompiledPart, CompiledParts
 from textlstm.tasks.losses import Perplexity, SmoothedSparseCategoricalCrossentropy
 from textlstm.tasks.task import Task, check_ranges
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
@@ -72,7 +73,7 @@ class Translator(Task):
     Args:
         source_tokenizer: a `SentencePieceTokenizer` of the texts.
         target_tokenizer: one of the translations; default `None`: both languages share
-            `source_tokenizer` and the embedding.
+            `source_tokenizer` and the embedding (as they do if it is given twice).
         cell: `"lstm"` (default), `"gru"`, or a cell of the decoder, whose own size then counts; the
             encoder's are made from its config.
         units: size of the decoder's state, even; default 512. Each direction of the encoder has
@@ -154,7 +155,7 @@ class Translator(Task):
         self.target_tokenizer = target_tokenizer or source_tokenizer
         self.max_tokens = max_tokens
         self._options = {
-            "cell": cell,
+            "cell": config_of_cell(cell),
             "units": units,
             "num_layers": num_layers,
             "embedding_dim": embedding_dim,
@@ -170,14 +171,11 @@ class Translator(Task):
         # === Layers ===
         dtype = self.dtype_policy
         cell = make_cell(cell, units, dtype)
-        # A cell like the one given, which may be built already, or compute in another dtype.
-        dtype_config = keras.saving.serialize_keras_object(dtype)
-        cell = type(cell).from_config({**cell.get_config(), "dtype": dtype_config})
         self.source_embedding = _embedding(
             self.source_tokenizer, embedding_dim, dtype, "source_embedding"
         )
         self.target_embedding = self.source_embedding
-        if target_tokenizer is not None:
+        if not self.shares_tokenizer:
             self.target_embedding = _embedding(
                 target_tokenizer, embedding_dim, dtype, "target_embedding"
             )
@@ -228,8 +226,13 @@ class Translator(Task):
             vocabulary_size = self.target_tokenizer.vocabulary_size
             self.head = keras.layers.Dense(vocabulary_size, dtype=dtype, name="head")
         self.build({"source": (None, None), "target": (None, None)})
-        self._searchers = _Searchers(self)
+        self._compiled = CompiledParts(self)
         self.compile()
+
+    @property
+    def shares_tokenizer(self) -> bool:
+        """Whether both languages have one tokenizer, and so one embedding."""
+        return self.target_tokenizer is self.source_tokenizer
 
     # === Keras: one batch of ids ===
 
@@ -286,7 +289,7 @@ class Translator(Task):
     def _vectors(self, embedding, ids, training=False, shift=None):
         vectors = embedding.call(ids)  # not by `embedding(ids)`, which would attach a mask
         if shift is not None:
-            vectors = vectors + shift
+            vectors = vectors + ops.cast(shift, vectors.dtype)
         vectors = self.token_dropout(vectors, training=training)
         return self.feature_dropout(vectors, training=training)
 
@@ -505,16 +508,25 @@ class Translator(Task):
         data = (x, y) if holds_pairs(x) else x
         return super().evaluate(self._evaluation_batches(data, batch_size), **kwargs)
 
-    def encode(self, sources, targets, *, folder: str | Path | None = None) -> EncodedPairs:
+    def encode(
+        self, sources, targets, *, cut: bool = False, folder: str | Path | None = None
+    ) -> EncodedPairs:
         """Encodes pairs once, to be fitted or evaluated many times.
 
         Args:
             sources: an iterable of texts.
             targets: an iterable of their translations.
+            cut: whether longer texts are cut to `max_tokens`, as `translate` does; default `False`:
+                all are whole, and `fit` leaves long pairs out.
             folder: where to write them (`EncodedPairs.build`); default memory.
         """
         return EncodedPairs.build(
-            sources, targets, self.source_tokenizer, self.target_tokenizer, folder=folder
+            sources,
+            targets,
+            self.source_tokenizer,
+            self.target_tokenizer,
+            max_source_tokens=self.max_tokens if cut else None,
+            folder=folder,
         )
 
     def make_batches(self, pairs: EncodedPairs, batch_size: int = 64, **options) -> PairBatches:
@@ -591,8 +603,8 @@ class Translator(Task):
             max_tokens: the most tokens of a translation; default the model's `max_tokens`.
             no_repeat_ngram: no sequence of so many tokens comes twice in a translation; default 0,
                 any may.
-            n_best: return so many translations of each text, at most `beam_size`; default `None`,
-                the best alone.
+            n_best: return so many translations of each text, at most `beam_size` (or as many as
+                `search` finds); default `None`, the best alone.
             search: a search of your own (a `Search` or `BeamSearch`, or what is called like them),
                 in place of the beam search; default `None`.
             batch_size: texts that are translated side by side; default 64.
@@ -606,22 +618,24 @@ class Translator(Task):
             InputError: if an argument is out of its range.
         """
         max_tokens = self.max_tokens if max_tokens is None else max_tokens
-        for name, value in (("beam_size", beam_size), ("max_tokens", max_tokens)):
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} must be a whole number of at least 1; got {value!r}")
+        for name, value, least in (
+            ("beam_size", beam_size, 1),
+            ("max_tokens", max_tokens, 1),
+            ("no_repeat_ngram", no_repeat_ngram, 0),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise InputError(
+                    f"{name} must be a whole number of at least {least}; got {value!r}"
+                )
         if not length_penalty >= 0:
             raise InputError(f"length_penalty must be 0 or more; got {length_penalty!r}")
-        if n_best is not None and not 1 <= n_best <= beam_size:
+        if search is None and n_best is not None and not 1 <= n_best <= beam_size:
             raise InputError(f"n_best must be from 1 to beam_size ({beam_size}); got {n_best!r}")
         texts = checked_texts(texts)
         if not texts:
             return []
-        if search is None:
-            searcher = self._searchers.get(
-                beam_size, float(length_penalty), no_repeat_ngram, max_tokens
-            )
-        else:
-            searcher = _Searcher(self, search, max_tokens)
+        options = search, beam_size, float(length_penalty), no_repeat_ngram
+        searcher = self._compiled.get(_Searcher, max_tokens, *options)
         batches = self._source_batches(texts, batch_size)
         ids, scores = searcher.predict(batches, verbose=verbose)
         if ids.ndim == 2:  # a search that gives one answer for each row
@@ -666,12 +680,13 @@ class Translator(Task):
         check_same_count(len(texts), len(translations))
         if not texts:
             return []
-        batches = self.make_batches(self.encode(texts, translations), batch_size, shuffle=False)
+        pairs = self.encode(texts, translations, cut=True)
+        batches = self.make_batches(pairs, batch_size, shuffle=False)
         names = self.source_tokenizer.pieces, self.target_tokenizer.pieces
         answers = [None] * len(texts)
         for index in range(len(batches)):
             inputs, labels, real = batches[index]
-            weights = ops.convert_to_numpy(self._searchers.aligner.predict_on_batch(inputs))
+            weights = ops.convert_to_numpy(self._compiled.get(_Aligner).predict_on_batch(inputs))
             for place, row in enumerate(batches.rows(index)):
                 source = inputs["source"][place]
                 source = source[source != batches.pad_id]
@@ -704,8 +719,9 @@ class Translator(Task):
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor; the tokenizers' models are part of it."""
-        shared = self.target_tokenizer is self.source_tokenizer
-        target = None if shared else keras.saving.serialize_keras_object(self.target_tokenizer)
+        target = None
+        if not self.shares_tokenizer:
+            target = keras.saving.serialize_keras_object(self.target_tokenizer)
         return {
             **self._config_of_options(),
             "source_tokenizer": keras.saving.serialize_keras_object(self.source_tokenizer),
@@ -724,20 +740,20 @@ class Translator(Task):
         kind = type(decoder.attention).__name__.removesuffix("Attention").lower()
         asking = f"with {kind} attention"
         if decoder.num_layers > 1:
-            asking = f"whose {decoder.attend} layer asks by {kind} attention"
+            asking = f"with {kind} attention from its {decoder.attend} layer"
         feeding = " and input feeding" if decoder.input_feeding else ""
         sizes = f"{self.source_tokenizer.vocabulary_size:,} SentencePiece tokens for both languages"
-        if self.target_tokenizer is not self.source_tokenizer:
+        if not self.shares_tokenizer:
             sizes = (
                 f"{self.source_tokenizer.vocabulary_size:,} SentencePiece tokens of the texts and "
                 f"{self.target_tokenizer.vocabulary_size:,} of the translations"
             )
         return (
-            f"A translator: {describe_cells(self.encoder)} a direction reads the text, "
-            f"{describe_cells(decoder.lower, decoder.num_layers)} {asking}{feeding} says the "
-            "translation; "
+            f"A translator: {describe_cells(self.encoder)} a direction encodes the text, "
+            f"{describe_cells(decoder.lower, decoder.num_layers)} {asking}{feeding} "
+            "generates the translation; "
             f"{sizes}, {self.count_params():,} parameters. Texts are read up to "
-            f"{self.max_tokens:,} tokens; what stands after that is not seen."
+            f"{self.max_tokens:,} tokens; anything longer is cut off."
         )
 
     def fit_example(self) -> str:
@@ -754,51 +770,23 @@ def holds_pairs(x) -> bool:
     return holds_texts(x) and not isinstance(x, EncodedPairs)
 
 
-class _Searcher(keras.Model):
-    """A translator's search, run in batches and compiled as Keras does it for `predict`."""
+class _Searcher(CompiledPart):
+    """A translator's search: the beam search of these options, or a search of the user's own."""
 
-    def __init__(self, translator: Translator, search, max_tokens: int):
-        super().__init__(name="searcher")
-        self._translator = translator
-        self._search = search
+    def __init__(self, translator, max_tokens, search, beam_size, length_penalty, no_repeat_ngram):
+        super().__init__(translator)
+        self._search = search or translator.new_search(beam_size, length_penalty, no_repeat_ngram)
         self._max_tokens = max_tokens
-        self.built = True
 
     def call(self, ids):
-        return self._translator.search(ids, self._search, self._max_tokens)
+        return self._task.search(ids, self._search, self._max_tokens)
 
 
-class _Aligner(keras.Model):
-    """A translator's attention, run in batches and compiled as Keras does it for `predict`."""
-
-    def __init__(self, translator: Translator):
-        super().__init__(name="aligner")
-        self._translator = translator
-        self.built = True
+class _Aligner(CompiledPart):
+    """A translator's attention."""
 
     def call(self, inputs):
-        return self._translator.attend(inputs)
-
-
-class _Searchers:
-    """The compiled searches of a translator; no layer, so that Keras does not count them to it."""
-
-    def __init__(self, translator: Translator):
-        self._translator = translator
-        self._by_options: dict[tuple, _Searcher] = {}
-        self._aligner = None
-
-    def get(self, beam_size, length_penalty, no_repeat_ngram, max_tokens) -> _Searcher:
-        key = beam_size, length_penalty, no_repeat_ngram, max_tokens
-        if key not in self._by_options:
-            search = self._translator.new_search(beam_size, length_penalty, no_repeat_ngram)
-            self._by_options[key] = _Searcher(self._translator, search, max_tokens)
-        return self._by_options[key]
-
-    @property
-    def aligner(self) -> _Aligner:
-        self._aligner = self._aligner or _Aligner(self._translator)
-        return self._aligner
+        return self._task.attend(inputs)
 
 
 def _embedding(tokenizer, dim: int, dtype, name: str) -> TokenEmbedding:

@@ -127,7 +127,7 @@ class TriggeredAverage(WeightAverage):
     """Keeps the mean of all weights since the validation loss ceased to fall (NT-ASGD).
 
     The training goes on with the weights alone until the loss of an epoch is above the lowest that
-    was reached more than `patience` epochs before. From then on, with weights w after step t of so
+    was reached `patience` or more epochs before. From then on, with weights w after step t of so
     many:
 
         average ← average + (w − average) / t

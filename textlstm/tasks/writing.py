@@ -1,6 +1,6 @@
 """Options of what a language model writes, and the text of its tokens, piece by piece."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_pen
 
 def checked_stops(stop) -> tuple[str, ...]:
     """Returns stop strings, given as one or several, once they are known to make sense."""
-    stops = (stop,) if isinstance(stop, str) and stop else tuple(stop)
+    stops = (stop,) if isinstance(stop, str) and stop else tuple(stop or ())
     if not all(isinstance(s, str) and s for s in stops):
         raise InputError(f"stop must be a string or several, none of them empty; got {stop!r}")
     return stops
@@ -61,16 +61,18 @@ def cut_at(text: str, stops: tuple[str, ...]) -> str:
     return text[: min(places, default=len(text))]
 
 
-def in_pieces(tokens: Iterator[int], tokenizer: SentencePieceTokenizer, stops) -> Iterator[str]:
-    """Decodes tokens as they come, and ends before a stop string."""
-    anchor: list[int] = []  # the last token that was decoded: it keeps the space behind it
+def in_pieces(
+    tokens: Iterator[int], tokenizer: SentencePieceTokenizer, stops, before: Sequence[int] = ()
+) -> Iterator[str]:
+    """Decodes tokens as they come behind those `before` them, and ends before a stop string."""
+    # The last token that was decoded: it keeps the space behind it.
+    anchor = [int(token) for token in before[-1:]]
     open_tokens: list[int] = []  # those whose last character is not whole yet
     held = ""  # what may be the beginning of a stop string
     longest = max((len(stop) for stop in stops), default=1) - 1
     for token in tokens:
         open_tokens.append(token)
-        before = tokenizer.decode(anchor)
-        text = tokenizer.decode(anchor + open_tokens)[len(before) :]
+        text = _behind(anchor, open_tokens, tokenizer)
         if text.endswith("\ufffd") and len(open_tokens) < 4:
             continue
         anchor, open_tokens = [token], []
@@ -87,9 +89,14 @@ def in_pieces(tokens: Iterator[int], tokenizer: SentencePieceTokenizer, stops) -
         if piece:
             yield piece
     if open_tokens:
-        held += tokenizer.decode(anchor + open_tokens)[len(tokenizer.decode(anchor)) :]
+        held += _behind(anchor, open_tokens, tokenizer)
     if held:
         yield held
+
+
+def _behind(anchor: list[int], ids: list[int], tokenizer) -> str:
+    """Returns the text of `ids` as it stands behind the token that is the anchor."""
+    return tokenizer.decode(anchor + ids)[len(tokenizer.decode(anchor)) :]
 
 
 def _may_begin(text: str, stops) -> bool:

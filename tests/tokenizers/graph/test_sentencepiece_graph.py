@@ -53,7 +53,7 @@ class TestUnigram:
             ("bc", -6.0001, 1),
             ("bcd", -50, 1),
         ]
-        pair = make_pair(make_model(pieces, prefix=False))
+        pair = make_pair(make_model(pieces, prefix=False), compiled=True)
         assert pair.rows(["bc"]) == [[5, 6, END]]
         assert pair.rows(["a" * 3000 + "bc"])[0][-2:] == [7, END]
         pair.assert_same([b"a" * n + b"bc" for n in (10, 100, 1000, 3000)])
@@ -66,7 +66,7 @@ class TestUnigram:
             ("bc", -6.001, 1),
             ("aab", -29, 1),
         ]
-        pair = make_pair(make_model(pieces, prefix=False))
+        pair = make_pair(make_model(pieces, prefix=False), compiled=True)
         pair.assert_same([(b"a" * n + b"bcaaab") * 3 for n in (9000, 13690, 13699, 13705)])
 
     def test_overlapping_symbols_and_unused_pieces(self, make_model, make_pair):
@@ -74,7 +74,7 @@ class TestUnigram:
             ("ab", 0.0, USER_DEFINED), ("bcd", 0.0, USER_DEFINED), ("a", -1.0, 1), ("b", -1.0, 1),
             ("c", -1.0, 1), ("d", -1.0, 1), ("cd", -0.1, UNUSED), ("abc", 0.5, 1),
         ]  # fmt: skip
-        pair = make_pair(make_model(pieces, prefix=False))
+        pair = make_pair(make_model(pieces, prefix=False), compiled=True)
         pair.assert_same([b"abcd", b"cd", b"ababcdabc", b"bcdab", b"xcd"])
 
 
@@ -109,7 +109,7 @@ class TestBPE:
             ("ab", -1.0, 1), ("abc", -2.0, UNUSED), ("abcd", -3.0, UNUSED), ("a", -5.0, 1),
             ("b", -6.0, 1), ("c", -7.0, 1), ("d", -8.0, UNUSED), ("bc", -2.5, UNUSED),
         ]  # fmt: skip
-        pair = make_pair(make_model(pieces, BPE, prefix=False))
+        pair = make_pair(make_model(pieces, BPE, prefix=False), compiled=True)
         # A single character that is unused is unknown.
         assert pair.rows(["abcd", "bc"]) == [[4, 9, 1, END], [8, 9, END]]
         pair.assert_same([b"abcd", b"abcabcd", b"dbcd", b"bcbc abc"])
@@ -175,9 +175,8 @@ class TestShapes:
         ]
         assert ids.shape[0] == 2
 
-    @pytest.mark.parametrize("model", ["unigram_bytes", "bpe_symbols", "char"])
-    def test_in_a_mapped_function(self, trained_pair, model):
-        tokenizer = SentencePieceTokenizer(trained_pair(model).tokenizer._model)
+    def test_in_a_mapped_function(self, trained_pair):
+        tokenizer = SentencePieceTokenizer(trained_pair("unigram_bytes").tokenizer._model)
         texts = ["a river", "the old river 𝄞"]
 
         def convert(texts):

@@ -32,12 +32,6 @@ def test_random_ids(variant, trained_pair):
 
 
 @settings(**SETTINGS)
-@given(texts=st.lists(any_text, min_size=1, max_size=20))
-def test_any_unicode(variant, trained_pair, texts):
-    trained_pair(variant).assert_same(texts)
-
-
-@settings(**SETTINGS)
-@given(texts=st.lists(st.binary(max_size=40), min_size=1, max_size=20))
-def test_any_bytes(variant, trained_pair, texts):
+@given(texts=st.lists(any_text | st.binary(max_size=40), min_size=1, max_size=20))
+def test_any_unicode_and_any_bytes(variant, trained_pair, texts):
     trained_pair(variant).assert_same(texts)

@@ -1,0 +1,50 @@
+"""What a task computes beside its training, each part compiled when it is first needed."""
+
+from collections import OrderedDict
+
+import keras
+
+# Each set of options is compiled apart; a program that tries many of them is to keep few.
+_MOST = 16
+
+
+class CompiledPart(keras.Model):
+    """Something that a task does, run in batches and compiled as Keras does it for `predict`.
+
+    Args:
+        task: the model whose layers it uses.
+    """
+
+    def __init__(self, task):
+        # Options stay in float32, and states in what the task computes in.
+        super().__init__(name=type(self).__name__.strip("_").lower(), autocast=False)
+        self._task = task
+        self.built = True
+
+
+class CompiledParts:
+    """The parts of a task; no layer, so that Keras does not count them to it.
+
+    Args:
+        task: the model.
+    """
+
+    def __init__(self, task):
+        self._task = task
+        self._parts: OrderedDict[tuple, CompiledPart] = OrderedDict()
+
+    def get(self, kind: type[CompiledPart], *options) -> CompiledPart:
+        """Returns a part, the one that was made before if there is one with these options.
+
+        Args:
+            kind: its class.
+            *options: what its constructor takes behind the task: numbers, which are compared by
+                value, and others, which are compared by identity (the part holds them).
+        """
+        key = (kind, *(o if isinstance(o, (int, float)) else id(o) for o in options))
+        if key not in self._parts:
+            self._parts[key] = kind(self._task, *options)
+        self._parts.move_to_end(key)
+        if len(self._parts) > _MOST:
+            self._parts.popitem(last=False)
+        return self._parts[key]
