@@ -88,7 +88,8 @@ def record(
     states are computed a second time, step by step, and from these the gates. With T tokens, L
     layers, D directions, G gates and S states of `units` numbers each, a recording takes about
     `4 · T · L · D · units · 2 · (G + S)` bytes while it is made: for one bidirectional LSTM layer
-    of 128 units 12 kB a token.
+    of 128 units 12 kB a token. It takes about 10 ms a token and layer: measured on two cores, 2,000
+    tokens of an LSTM of 512 units took 19 seconds, and 112 MB of memory at the most.
 
     Args:
         model: a `TextClassifier`, `LanguageModel` or `Translator`; not changed.
