@@ -119,6 +119,8 @@ def test_the_card_tells_the_scores_that_were_measured(name):
     about = json.loads((MODELS / name / "1" / "assets.extra" / "textlstm.json").read_text("utf-8"))
     card = (MODELS / name / "README.md").read_text("utf-8")
     assert about["scores"]
+    for heading in ("Scores", "Data", "Terms", "Command", "Limits"):
+        assert f"\n## {heading}\n" in card
     for metric, score in about["scores"].items():
         figure = f"{score:.4f}" if score < 10 else f"{score:.2f}"
         metric = metric.replace("|", r"\|")
