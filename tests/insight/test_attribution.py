@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from textlstm import InputError, SimpleRNNCell
-from textlstm.insight import attribute, gradient_of
+from textlstm.insight import attribute, compiling, gradient_of, record
 from textlstm.insight.attribution import METHODS
 
 # How much a word adds to the sum of the log-odds of "good".
@@ -76,6 +76,18 @@ def test_shares_of_a_translation_are_of_all_of_it_or_of_one_token(make_translato
         assert part.answers == whole.answers
     with pytest.raises(InputError, match="position must be from 0 to 2"):
         attribute(model, "good paper", target="bad is", position=3)
+
+
+def test_a_long_text_is_compiled_and_gives_the_same(make_classifier, monkeypatch):
+    model = make_classifier()
+    expected, states = attribute(model, "good paper"), record(model, "good paper").traces
+    monkeypatch.setattr(compiling, "_LONG", 1)
+    found = attribute(model, "good paper")
+    np.testing.assert_allclose(found.shares, expected.shares, atol=1e-5)
+    np.testing.assert_allclose(found.gradient_norms, expected.gradient_norms, atol=1e-5)
+    again = record(model, "good paper").traces["recurrent"]
+    for name, array in again.gates.items():
+        np.testing.assert_allclose(array, states["recurrent"].gates[name], atol=1e-6)
 
 
 def test_many_parts_give_what_one_part_gives(make_classifier, monkeypatch):

@@ -1,12 +1,14 @@
 """Which tokens an answer hangs on."""
 
 import html
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from keras import ops
 
 from textlstm.errors import InputError
+from textlstm.insight.compiling import compiled
 from textlstm.insight.gradients import gradient_of
 from textlstm.insight.subjects import Subject, make_subject
 
@@ -147,12 +149,13 @@ def attribute_subject(
     norms = None
     if method == "gradients":
         points = (np.arange(steps, dtype="float32") + 0.5) / steps
+        gradients = _gradients_of(subject)
         slopes = [
-            _gradients(subject, (part - 1)[:, None, None] * vectors).sum(axis=0)
+            gradients((part - 1)[:, None, None] * vectors).sum(axis=0)
             for part in _parts(points, vectors.shape[1])
         ]
         shares = (vectors[0] * sum(slopes) / steps).sum(axis=-1)
-        norms = np.linalg.norm(_gradients(subject, np.zeros_like(vectors))[0], axis=-1)
+        norms = np.linalg.norm(gradients(np.zeros_like(vectors))[0], axis=-1)
     else:
         scores = []
         for places in _parts(np.arange(vectors.shape[1]), vectors.shape[1]):
@@ -177,12 +180,18 @@ def attribute_subject(
 
 
 def _parts(rows: np.ndarray, tokens: int) -> list[np.ndarray]:
-    """Divides rows into parts that are computed side by side."""
+    """Divides rows into parts that are computed side by side; a power of 2 in all but the last."""
     size = max(1, _TOKENS_AT_ONCE // max(1, tokens))
+    size = 2 ** (size.bit_length() - 1)
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _gradients(subject: Subject, shift: np.ndarray) -> np.ndarray:
-    """Returns the gradient of the score at each shift, float32 like `shift`."""
-    _, gradient = gradient_of(subject.scores, ops.convert_to_tensor(shift))
-    return np.asarray(ops.convert_to_numpy(gradient), "float32")
+def _gradients_of(subject: Subject) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns what gives the gradient of the score at each shift, float32 like the shifts."""
+    run = compiled(lambda shift: gradient_of(subject.scores, shift)[1], subject.ids.shape[1])
+
+    def gradients(shift):
+        gradient = run(ops.convert_to_tensor(shift))
+        return np.asarray(ops.convert_to_numpy(gradient), "float32")
+
+    return gradients
