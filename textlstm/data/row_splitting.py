@@ -159,16 +159,23 @@ class RowSplit:
         self.notes += [self._leak_note(source, count) for source, count in leaks.items() if count]
 
     def _leak_note(self, source: PartedSource, count: int) -> str:
-        rows = f"1 {self.nouns[0]}" if count == 1 else f"{count:,} {self.nouns[1]}"
         of = "train" if source is self.source else source.name
-        return leak_note(f"{rows} of {of} {self.leaking}", self._leaves_out_leaks(source))
+        return leak_note(type(self), count, of, self._leaves_out_leaks(source))
 
 
-def leak_note(rows: str, left_out: bool) -> str:
-    """Returns the remark on rows for training whose text is held out."""
+def leak_note(kind: type[RowSplit], count: int, of: str, left_out: bool) -> str:
+    """Returns the remark on rows for training whose text is held out.
+
+    Args:
+        kind: of the split: what its rows are called, and what is the matter with them.
+        count: number of the rows.
+        of: the name of the source, or "train".
+        left_out: whether they are left out.
+    """
+    rows = f"1 {kind.nouns[0]}" if count == 1 else f"{count:,} {kind.nouns[1]}"
     if left_out:
-        return f"left out {rows}"
-    return f"kept {rows}, as the data brings its own parts"
+        return f"left out {rows} of {of} {kind.leaking}"
+    return f"kept {rows} of {of} {kind.leaking}, as the data brings its own parts"
 
 
 def _end_of_stretch(numbers: np.ndarray, low: float, size: float) -> float:

@@ -89,8 +89,8 @@ class EndSplit:
             leaks[other.name] += sum(digest(row.text) in self._held_out for row in rows)
         for name, count in leaks.items():
             if count:
-                texts = f"{count:,} text{'s' * (count > 1)} of {name} {TextSplit.leaking}"
-                self.notes.append(leak_note(texts, name != "train" or remove_leaks))
+                left_out = name != "train" or remove_leaks
+                self.notes.append(leak_note(TextSplit, count, name, left_out))
 
     def texts(self, part: str) -> Iterator[Text]:
         """Reads one part.
