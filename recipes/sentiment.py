@@ -51,7 +51,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 import textlstm
-from textlstm.data import BucketedBatches, initialize_embedding, own_vectors
+from textlstm.data import BucketedBatches, SampleSource, initialize_embedding, own_vectors
 from textlstm.tasks import (
     Adam,
     GradualUnfreezing,
@@ -92,17 +92,18 @@ def main() -> None:
     flags = read_flags()
 
     # === The data: a part to train on, one to stop by, one that is looked at once, at the end ===
-    source = textlstm.open_source(
-        flags.data,
-        text_column=flags.text_column,
-        label_column=flags.label_column,
-        header=flags.header,
-        label_separator=flags.label_separator,
-        label_names=dict(flags.label_names),
-        encoding=flags.encoding,
-    )
+    columns = {
+        "text_column": flags.text_column,
+        "label_column": flags.label_column,
+        "header": flags.header,
+        "label_separator": flags.label_separator,
+        "encoding": flags.encoding,
+    }
+    names = dict(flags.label_names)
+    source = textlstm.open_source(flags.data, label_names=names, **columns)
     split = textlstm.split_examples(
         source,
+        more=[textlstm.open_source(data, **columns) for data in flags.more_data],
         validation_share=flags.validation_share,
         seed=flags.seed,
         limit=flags.limit,
@@ -167,7 +168,7 @@ def main() -> None:
         # === Export, and ask the export, with TensorFlow alone ===
         version = export_with_card(model, flags, export, source, counts, seconds, scores)
         print(f"Exported to {version}; it answers:")
-        answer(version, SENTENCES if source.name == "sample" else first_texts(split))
+        answer(version, SENTENCES if isinstance(source, SampleSource) else first_texts(split))
 
 
 def read_flags() -> argparse.Namespace:
@@ -183,6 +184,14 @@ def read_flags() -> argparse.Namespace:
         label="labels",
     )
     add = parser.add_argument_group("classifier").add_argument
+    add(
+        "--more-data",
+        nargs="+",
+        default=[],
+        metavar="DATA",
+        help="further texts for training only, such as recipes/pseudo_labels.py writes; those that "
+        "are held out are left out",
+    )
     add(
         "--validation-share",
         type=fraction,
@@ -466,7 +475,7 @@ def evaluate(model, source, split) -> dict[str, float]:
 def evaluation_parts(source, split) -> dict[str, list]:
     """Returns the examples to evaluate on, by part."""
     parts = {"test": list(split.examples("test"))}
-    if source.name == "sample":
+    if isinstance(source, SampleSource):
         parts["written"] = list(source.examples("written"))
     return parts
 
@@ -474,7 +483,7 @@ def evaluation_parts(source, split) -> dict[str, list]:
 def slices(part: str, source, examples) -> dict[str, list[int]]:
     """Returns the rows to score, by name: all of them, and those of each source or language."""
     rows = {"test": list(range(len(examples)))} if part == "test" else {}
-    if source.name == "sample":
+    if isinstance(source, SampleSource):
         kind = "unfolded" if part == "test" else "freely written"
         for language, prefix in (("English", "sample/en"), ("Chinese", "sample/zh")):
             chosen = [row for row, e in enumerate(examples) if e.where.startswith(prefix)]

@@ -245,3 +245,11 @@ def test_the_source_takes_the_languages_in_turn():
     assert sum(1 for _ in source.examples("test")) == 1_200
     written = sum(len(written_reviews(language)) for language in LANGUAGES)
     assert sum(1 for _ in source.examples("written")) == written
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_one_language_alone(name):
+    source = open_source(f"sample-{name}")
+    both = [e for e in SampleSource().examples("test") if e.where.startswith(f"sample/{name}/")]
+    assert list(source.examples("test")) == both
+    assert source.name == f"sample-{name}" and f"reviews, {name}," in source.description

@@ -298,3 +298,47 @@ def test_several_labels():
     assert split.labels == ("10", "9", "x")
     assert [e.label for e in split.examples("train")] == [("x", "10"), (), ("9",)]
     assert whole(ListSource(all=numbered(2))).multi_label is False
+
+
+def test_more_sources_are_for_training_only():
+    source = ListSource(train=numbered(5), validation=numbered(2, "v"), test=numbered(3, "t"))
+    more = ListSource(all=numbered(4, "more") + [("v 0", "a"), ("t 1", "b"), ("text 0", "b")])
+    split = split_examples(source, more=[more])
+    own = [f"text {i}" for i in range(5)]
+    assert texts(split, "train") == [*own, "more 0", "more 1", "more 2", "more 3", "text 0"]
+    assert texts(split, "validation") == ["v 0", "v 1"]
+    assert split.counts == {"train": 10, "validation": 2, "test": 3}
+    assert split.notes == [
+        "list: left out 1 training text that also stand in test",
+        "list: left out 1 training text that also stand in validation",
+    ]
+
+
+def test_more_sources_leave_the_parts_that_are_drawn_as_they_are():
+    source, more = ListSource(all=numbered(300)), ListSource(all=numbered(400))
+    alone, beside = split_examples(source), split_examples(source, more=[more])
+    for part in ("validation", "test"):
+        assert texts(alone, part) == texts(beside, part)
+    assert not set(texts(beside, "train")) & {*texts(beside, "test"), *texts(beside, "validation")}
+    assert beside.counts["train"] == len(texts(beside, "train")) > 500
+    few = split_examples(source, more=[more], limit=40)
+    assert few.counts["train"] == len(texts(few, "train"))
+    assert set(texts(few, "train")) <= set(texts(beside, "train"))
+
+
+def test_more_sources_must_fit():
+    source = ListSource(all=numbered(100))
+    with pytest.raises(InputError, match="has the label 'bad'.*do not have; theirs are a, b"):
+        split_examples(source, more=[ListSource(all=[("x", "good"), ("y", "bad")])])
+    with pytest.raises(InputError, match="a text has a list of labels, in list it has one label"):
+        split_examples(source, more=[ListSource(all=[("x", ("a",)), ("y", ("b",))])])
+    only = split_examples(source, more=[ListSource(all=[("x", "a")])])
+    assert texts(only, "train")[-1] == "x"
+    with pytest.raises(InputError, match="nothing is left"):
+        held_out = [(example.text, example.label) for example in whole_test(source)]
+        split_examples(source, more=[ListSource(all=held_out)])
+
+
+def whole_test(source):
+    split = split_examples(source)
+    return [*split.examples("test"), *split.examples("validation")]

@@ -78,11 +78,13 @@ class Source(PartedSource):
         """Whether a text may have several labels; `None` before a row with a label was read."""
         return None if self._first_label is None else self._first_label[0]
 
-    def examples(self, part: str) -> Iterator[Example]:
+    def examples(self, part: str, *, one_class: bool = False) -> Iterator[Example]:
         """Reads one part.
 
         Args:
             part: one of `parts`.
+            one_class: whether all rows of the first part may be of one class, as where they are
+                used beside others. Default: `False`.
 
         Returns:
             An iterator over the examples, always in the same order.
@@ -93,9 +95,10 @@ class Source(PartedSource):
                 of one class only or has not all of the labels that `label_names` gives other names.
                 The last three are known at the end of the pass.
         """
-        return self.rows(part)
+        self._check_part(part)
+        return self._filled_rows(part, one_class)
 
-    def _filled_rows(self, part: str) -> Iterator[Example]:
+    def _filled_rows(self, part: str, one_class: bool = False) -> Iterator[Example]:
         labels: set[str] = set()  # as they stand in the data
         for example in super()._filled_rows(part):
             if example.label is not None:
@@ -109,8 +112,9 @@ class Source(PartedSource):
                     f"{place}: no row has the label {unknown[0]!r} that is to get another name; "
                     f"the labels are {', '.join(sorted(labels))}"
                 )
-            labels = {self.label_names.get(label, label) for label in labels}
-            check_classes(labels, place, bool(self.multi_label))
+            if not one_class:
+                labels = {self.label_names.get(label, label) for label in labels}
+                check_classes(labels, place, bool(self.multi_label))
 
     def _renamed(self, example: Example) -> Example:
         if not self.label_names or example.label is None:

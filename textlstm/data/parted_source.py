@@ -59,11 +59,14 @@ class PartedSource(ABC):
             InputError: if there is no such part, if something cannot be read, or, at the end of the
                 pass, if the part holds no row.
         """
+        self._check_part(part)
+        return self._filled_rows(part)
+
+    def _check_part(self, part: str) -> None:
         if part not in self.parts:
             raise InputError(
                 f"{self.name}: there is no part {part!r}; the parts are {', '.join(self.parts)}"
             )
-        return self._filled_rows(part)
 
     def _filled_rows(self, part: str) -> Iterator:
         empty: list[str] = []

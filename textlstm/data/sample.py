@@ -22,7 +22,7 @@ meaning has a polarity of its own says so by the key "polarity".
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -228,7 +228,7 @@ def _examples(blocks: SampleReviews, part: str, rows) -> Iterator[Example]:
 
 
 class SampleSource(Source):
-    """The embedded reviews of all languages, in turn.
+    """The embedded reviews, those of several languages in turn.
 
     The parts are "train" (unfolded reviews, and behind them some that were written freely),
     "validation", "test" (both unfolded) and "written" (the rest of those written freely).
@@ -237,20 +237,27 @@ class SampleSource(Source):
         counts: unfolded reviews of each language in each part. Default: train 12,000,
             validation 600, test 600.
         seed: of the unfolding. Default: 0.
+        languages: default "en" and "zh".
     """
 
-    def __init__(self, counts: Mapping[str, int] = _COUNTS, seed: int = 0):
+    def __init__(
+        self,
+        counts: Mapping[str, int] = _COUNTS,
+        seed: int = 0,
+        languages: Sequence[str] = LANGUAGES,
+    ):
         super().__init__(
-            "sample",
-            f"embedded reviews, {' and '.join(LANGUAGES)}, unfolded from frames and phrases: for "
+            "sample" if tuple(languages) == LANGUAGES else f"sample-{'-'.join(languages)}",
+            f"embedded reviews, {' and '.join(languages)}, unfolded from frames and phrases: for "
             "demonstration, no substitute for real ones",
             ("train", "validation", "test", "written"),
         )
         self._counts = counts
         self._seed = seed
+        self._languages = tuple(languages)
 
     def _read(self, part: str) -> Iterator[Example]:
-        languages = [load_reviews(language) for language in LANGUAGES]
+        languages = [load_reviews(language) for language in self._languages]
         if part in self._counts:
             count = self._counts[part]
             yield from _in_turn(

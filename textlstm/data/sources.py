@@ -4,6 +4,7 @@ A new kind of data is one line in `_NAMED`, `_PREFIXES` or `_ENDINGS` and a file
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from textlstm.data.class_folders import open_tree
@@ -11,7 +12,7 @@ from textlstm.data.examples import Source
 from textlstm.data.file_trees import ARCHIVE_ENDINGS, short_name
 from textlstm.data.joined import JoinedSource
 from textlstm.data.reading import check_encoding
-from textlstm.data.sample import SampleSource
+from textlstm.data.sample import LANGUAGES, SampleSource
 from textlstm.data.table_files import TABLE_ENDINGS, Columns, has_ending, single_table
 from textlstm.data.tfds_sets import open_tfds
 from textlstm.errors import InputError
@@ -19,7 +20,10 @@ from textlstm.errors import InputError
 # (path, name, columns, encoding) -> Source
 Reader = Callable[[Path, str, Columns, str], Source]
 
-_NAMED: dict[str, Callable[[], Source]] = {"sample": SampleSource}
+_NAMED: dict[str, Callable[[], Source]] = {
+    "sample": SampleSource,
+    **{f"sample-{name}": partial(SampleSource, languages=(name,)) for name in LANGUAGES},
+}
 # (data, columns, encoding) -> Source
 _PREFIXES: dict[str, Callable[[str, Columns, str], Source]] = {"tfds:": open_tfds}
 _ENDINGS: dict[tuple[str, ...], Reader] = {
@@ -42,7 +46,8 @@ def open_source(
     """Opens labelled texts.
 
     Args:
-        data: "sample" (the embedded reviews); "tfds:NAME/CONFIG", or "tfds:NAME/CONFIG:VERSION", a
+        data: "sample" (the embedded reviews; those of one language are "sample-en" and
+            "sample-zh"); "tfds:NAME/CONFIG", or "tfds:NAME/CONFIG:VERSION", a
             set of TensorFlow Datasets; or the path of a table (`.csv`, `.tsv`, `.jsonl`, each also
             `.gz`), of a folder or archive (`.tar.gz`, `.tgz`, `.tar.xz`, `.zip`) of class folders
             or tables, or of a folder that holds such archives. A list of these is one source; its

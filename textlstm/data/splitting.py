@@ -6,7 +6,7 @@ added or shuffled without others changing sides, and nothing about a split needs
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -85,6 +85,7 @@ class Split:
     def __init__(
         self,
         source: Source,
+        more: Sequence[Source],
         shares: dict[str, float],
         seed: int,
         limit: int | None,
@@ -93,13 +94,14 @@ class Split:
     ):
         own = {part for part in ("validation", "test") if part in source.parts}
         self.source = source
+        self._more = tuple(more)
         self._base = source.parts[0]
         self._own = own
         self._shares = {p: share for p, share in shares.items() if share and p not in own}
         self._seed = seed
         self._limits: dict[str, float] = {}
-        # For a part of the source, whether each of its rows is used; without an entry all are.
-        self._used: dict[str, np.ndarray] = {}
+        # For a part of a source, whether each of its rows is used; without an entry all are.
+        self._used: dict[tuple[Source, str], np.ndarray] = {}
         self.parts = tuple(p for p in _PARTS if p == "train" or p in own or p in self._shares)
         self._survey(limit, deduplicate, remove_leaks)
 
@@ -114,16 +116,29 @@ class Split:
         """
         check_part(self, part)
         limit = self._limits.get(part, 1.0)
-        for found, number, example in self._drawn(part if part in self._own else self._base):
-            if found == part and number < limit:
-                yield example
+        places = [(self.source, part if part in self._own else self._base)]
+        if part == "train":
+            places += self._places_of_more
+        for place in places:
+            for found, number, example in self._drawn(*place):
+                if found == part and number < limit:
+                    yield example
 
-    def _drawn(self, source_part: str) -> Iterator[tuple[str, float, Example]]:
-        """Yields part, drawn number and example of the rows used of a part of the source."""
-        is_own = source_part in self._own
-        shares, rest = ({}, source_part) if is_own else (self._shares, "train")
-        used = self._used.get(source_part)
-        for row, example in enumerate(self.source.examples(source_part)):
+    @property
+    def _places_of_more(self) -> list[tuple[Source, str]]:
+        return [(source, source.parts[0]) for source in self._more]
+
+    def _drawn(self, source: Source, source_part: str) -> Iterator[tuple[str, float, Example]]:
+        """Yields part, drawn number and example of the rows used of a part of a source."""
+        is_more = source is not self.source
+        if is_more:
+            shares, rest = {}, "train"
+        elif source_part in self._own:
+            shares, rest = {}, source_part
+        else:
+            shares, rest = self._shares, "train"
+        used = self._used.get((source, source_part))
+        for row, example in enumerate(source.examples(source_part, one_class=is_more)):
             if used is not None and not used[row]:
                 continue
             number = draw(example.text, self._seed)
@@ -132,33 +147,44 @@ class Split:
     def _survey(self, limit: int | None, deduplicate: bool, remove_leaks: bool) -> None:
         """Reads all parts once: counts, label names, limits, and texts that repeat or leak."""
         label_numbers: dict[tuple[str, ...], int] = {}
-        text_numbers: dict[bytes, int] | None = {} if deduplicate or remove_leaks else None
+        compares = deduplicate or remove_leaks or self._more
+        text_numbers: dict[bytes, int] | None = {} if compares else None
+        own_places = [(self.source, part) for part in (self._base, *sorted(self._own))]
         rows = {
-            source_part: self._survey_part(source_part, label_numbers, text_numbers)
-            for source_part in (self._base, *sorted(self._own))
+            place: self._survey_part(*place, label_numbers, text_numbers)
+            for place in (*own_places, *self._places_of_more)
         }
+        own_rows = {part: rows[source, part] for source, part in own_places}
         self.multi_label = bool(self.source.multi_label)
         left_out = []
         if deduplicate:
-            for source_part, found in rows.items():
-                place = "" if len(rows) == 1 else f"{source_part}: "
+            for source_part, found in own_rows.items():
+                place = "" if len(own_rows) == 1 else f"{source_part}: "
                 left_out += [place + note for note in _leave_out_repeated(found)]
         if remove_leaks:
-            left_out += _leave_out_leaks(list(rows.values()))
-        for source_part, found in rows.items():
+            left_out += _leave_out_leaks(list(own_rows.values()))
+        for source in self._more:
+            found = rows[source, source.parts[0]]
+            notes = _leave_out_leaks(list(own_rows.values()), found)
+            notes += _leave_out_repeated(found) if deduplicate else []
+            left_out += [f"{source.name}: {note}" for note in notes]
+        for (source, source_part), found in rows.items():
             if not found.used.any():
                 raise InputError(
-                    f"{self.source.name}, part {source_part!r}: nothing is left when repeated "
-                    "texts are left out; go without deduplicate and remove_leaks"
+                    f"{source.name}, part {source_part!r}: nothing is left when texts that repeat "
+                    "or are held out are left out; go without deduplicate and remove_leaks, or "
+                    "give other data"
                 )
             if text_numbers is not None:
-                self._used[source_part] = found.used
+                self._used[source, source_part] = found.used
 
         drawn = {
             part: np.concatenate([found.number[found.of(part)] for found in rows.values()])
             for part in self.parts
         }
-        self._check_counts({part: len(values) for part, values in drawn.items()})
+        self._check_counts(
+            {part: sum(int(r.of(part).sum()) for r in own_rows.values()) for part in self.parts}
+        )
         for part, values in drawn.items():
             if limit is not None and len(values) > limit:
                 # The drawn numbers serve as a shuffle: the first rows of a file may be one class.
@@ -167,15 +193,15 @@ class Split:
                 self._limits[part] = float(max(np.partition(values, limit)[limit], beyond_first))
                 drawn[part] = values[values < self._limits[part]]
         self.counts = {part: len(values) for part, values in drawn.items()}
-        base = rows[self._base]
-        in_train = set(base.label[base.of("train")].tolist())
-        names = {
-            name for label, number in label_numbers.items() if number in in_train for name in label
-        }
+        names = _names_in_training(rows[self.source, self._base], label_numbers)
         check_classes(names, f"{self.source.name}, part 'train'", self.multi_label)
+        for source in self._more:
+            found = _names_in_training(rows[source, source.parts[0]], label_numbers)
+            self._check_labels(source, found, names)
         self.labels = _sorted_labels(names)
 
-        self.notes = self.source.notes + left_out
+        self.notes = [note for source in (self.source, *self._more) for note in source.notes]
+        self.notes += left_out
         for part in sorted(self._own):
             repeated = int(np.isin(drawn[part], drawn["train"]).sum())
             if repeated:
@@ -184,15 +210,29 @@ class Split:
                     "(kept, as the data brings its own parts)"
                 )
 
+    def _check_labels(self, source: Source, found: set[str], names: set[str]) -> None:
+        if unknown := sorted(found - names):
+            raise InputError(
+                f"{source.name}: has the label {unknown[0]!r}, which the training rows of "
+                f"{self.source.name} do not have; theirs are {', '.join(sorted(names))}"
+            )
+        if bool(source.multi_label) != self.multi_label:
+            kinds = ("one label", "a list of labels")
+            raise InputError(
+                f"{source.name}: a text has {kinds[bool(source.multi_label)]}, in "
+                f"{self.source.name} it has {kinds[self.multi_label]}; give data of one kind"
+            )
+
     def _survey_part(
         self,
+        source: Source,
         source_part: str,
         label_numbers: dict[tuple[str, ...], int],
         text_numbers: dict[bytes, int] | None,
     ) -> "_Rows":
-        """Reads a part of the source; numbers labels, and texts by their digests, as they come."""
+        """Reads a part of a source; numbers labels, and texts by their digests, as they come."""
         parts, number, label, text = array("b"), array("d"), array("q"), array("q")
-        for part, drawn, example in self._drawn(source_part):
+        for part, drawn, example in self._drawn(source, source_part):
             parts.append(_PARTS.index(part))
             number.append(drawn)
             labels = tuple(sorted(example.labels))
@@ -245,6 +285,11 @@ class _Rows:
         return self.used & (self.part == _PARTS.index(part))
 
 
+def _names_in_training(rows: _Rows, label_numbers: dict[tuple[str, ...], int]) -> set[str]:
+    numbers = set(rows.label[rows.of("train")].tolist())
+    return {name for label, number in label_numbers.items() if number in numbers for name in label}
+
+
 def digest(text: str) -> bytes:
     """Returns 16 bytes that tell texts apart; white space around them does not count."""
     return blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -272,9 +317,15 @@ def _leave_out_repeated(rows: _Rows) -> list[str]:
     return notes
 
 
-def _leave_out_leaks(all_rows: list[_Rows]) -> list[str]:
-    """Leaves out of each part the texts that also stand in a part it is measured by."""
+def _leave_out_leaks(all_rows: list[_Rows], more: _Rows | None = None) -> list[str]:
+    """Leaves out of each part the texts that also stand in a part it is measured by.
+
+    Args:
+        all_rows: of all parts of the source.
+        more: rows of another source for training, of which alone to leave out; default none.
+    """
     notes = []
+    leaky_rows = all_rows if more is None else [more]
     for part, kind, measures in (
         ("validation", "validation", ("test",)),
         ("train", "training", ("test", "validation")),
@@ -282,7 +333,7 @@ def _leave_out_leaks(all_rows: list[_Rows]) -> list[str]:
         for measure in measures:
             held_out = np.concatenate([rows.text[rows.of(measure)] for rows in all_rows])
             texts, count = set(), 0
-            for rows in all_rows:
+            for rows in leaky_rows:
                 leaking = rows.of(part) & np.isin(rows.text, held_out)
                 rows.used &= ~leaking
                 texts.update(rows.text[leaking].tolist())
@@ -301,6 +352,7 @@ def _texts(texts: int, rows: int, kind: str = "") -> str:
 def split_examples(
     source: Source,
     *,
+    more: Sequence[Source] = (),
     test_share: float = 0.1,
     validation_share: float = 0.1,
     seed: int = 0,
@@ -315,6 +367,8 @@ def split_examples(
 
     Args:
         source: what `open_source` gives.
+        more: further sources, whose first parts are used for training only. Texts that are held out
+            for validation or test are left out, and counted in the notes.
         test_share: share of the rows held out for the test if the source brings none; 0 for no
             test. Default: 0.1.
         validation_share: likewise for validation. Default: 0.1.
@@ -330,13 +384,14 @@ def split_examples(
 
     Raises:
         InputError: if a share is out of range, if the rows are so few that a part would be empty,
-            if all training rows are of one class, or if a row cannot be read.
+            if all training rows are of one class, if one of `more` has a label that they have not,
+            or lists of labels where they have one, or if a row cannot be read.
     """
     shares = {"test": test_share, "validation": validation_share}
     _check_shares(shares)
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; give 1 or more rows, or none for all")
-    return Split(source, shares, seed, limit, deduplicate, remove_leaks)
+    return Split(source, more, shares, seed, limit, deduplicate, remove_leaks)
 
 
 def _sorted_labels(labels: set[str]) -> tuple[str, ...]:
