@@ -12,7 +12,7 @@ import numpy as np
 
 from textlstm.data.examples import PART_NAMES
 from textlstm.data.parted_source import PartedSource
-from textlstm.data.splitting import check_part, digest, draw
+from textlstm.data.splitting import check_part, digest, draw, limiting_number
 from textlstm.errors import InputError
 
 _PARTS = tuple(PART_NAMES)
@@ -79,7 +79,7 @@ class RowSplit:
             InputError: if there is no such part, or a row cannot be read.
         """
         check_part(self, part)
-        limit = self._limits.get(part, 1.0)
+        limit = self._limits[part]
         for number, row in self._drawn(part):
             if number < limit:
                 yield row
@@ -149,11 +149,8 @@ class RowSplit:
                     f"{self.source.name}: {len(base):,} {self.nouns[1]} are too few: none is left "
                     f"for {part}; give more, or hold out fewer"
                 )
-            if limit is not None and len(values) > limit:
-                # The drawn numbers serve as a shuffle; equal texts stay together.
-                beyond_first = np.nextafter(values.min(), 1.0)
-                self._limits[part] = float(max(np.partition(values, limit)[limit], beyond_first))
-                drawn[part] = values[values < self._limits[part]]
+            self._limits[part] = limiting_number(values, limit)
+            drawn[part] = values[values < self._limits[part]]
         self.counts = {part: len(drawn[part]) for part in self.parts}
         self.notes = [*self.source.notes, *(note for more in self._more for note in more.notes)]
         self.notes += [self._leak_note(source, count) for source, count in leaks.items() if count]

@@ -36,6 +36,17 @@ def draw(text: str, seed: int = 0) -> float:
     return (int.from_bytes(blake2b(data, digest_size=8).digest(), "big") >> 11) / 2**53
 
 
+def limiting_number(numbers: np.ndarray, limit: int | None) -> float:
+    """Returns the number below which `limit` of the numbers that `draw` gave are, or all.
+
+    They serve as a shuffle, for the first rows of a file may be of one class. Copies of a text have
+    one number, and stay together: of the lowest there may be more.
+    """
+    if limit is None or len(numbers) <= limit:
+        return 1.0
+    return float(max(np.partition(numbers, limit)[limit], np.nextafter(numbers.min(), 1.0)))
+
+
 def part_of(text: str, *, shares: Mapping[str, float], seed: int = 0, rest: str = "train") -> str:
     """Returns the part that a text belongs to.
 
@@ -115,7 +126,7 @@ class Split:
             InputError: if there is no such part, or a row cannot be read.
         """
         check_part(self, part)
-        limit = self._limits.get(part, 1.0)
+        limit = self._limits[part]
         places = [(self.source, part if part in self._own else self._base)]
         if part == "train":
             places += self._places_of_more
@@ -186,12 +197,8 @@ class Split:
             {part: sum(int(r.of(part).sum()) for r in own_rows.values()) for part in self.parts}
         )
         for part, values in drawn.items():
-            if limit is not None and len(values) > limit:
-                # The drawn numbers serve as a shuffle: the first rows of a file may be one class.
-                # Copies of one text have one number, and stay together.
-                beyond_first = np.nextafter(values.min(), 1.0)
-                self._limits[part] = float(max(np.partition(values, limit)[limit], beyond_first))
-                drawn[part] = values[values < self._limits[part]]
+            self._limits[part] = limiting_number(values, limit)
+            drawn[part] = values[values < self._limits[part]]
         self.counts = {part: len(values) for part, values in drawn.items()}
         names = _names_in_training(rows[self.source, self._base], label_numbers)
         check_classes(names, f"{self.source.name}, part 'train'", self.multi_label)
