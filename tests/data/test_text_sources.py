@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from textlstm import InputError, open_texts
+from textlstm import InputError, open_source, open_texts, split_examples, split_texts
 
 
 def texts(source, part):
@@ -59,8 +59,41 @@ def test_several_files_and_a_compressed_one_are_one_source(tmp_path):
     assert source.notes == ["left out 1 text with nothing in it: c.txt"]
     with pytest.raises(InputError, match="is given twice"):
         open_texts([first, first])
-    with pytest.raises(InputError, match="is no text file; several are to be text files"):
-        open_texts([first, tmp_path])
+    assert (source.name, source.parts) == ("a+b+c", ("all",))
+
+
+def test_several_kinds_are_one_source(tmp_path):
+    text = write(tmp_path / "a.txt", "one\ntwo\n")
+    table = write(tmp_path / "b.csv", "review,label\nthree,x\n")
+    source = open_texts([text, table], unit="line")
+    assert texts(source, "all") == ["one", "two", "three"]
+    assert places(source, "all") == ["a.txt:1", "a.txt:2", "b.csv:2"]
+    write(tmp_path / "c" / "train.txt", "four")
+    with pytest.raises(InputError, match="a brings no parts and c the parts train"):
+        open_texts([text, tmp_path / "c"])
+    with pytest.raises(InputError, match="empty list"):
+        open_texts([])
+
+
+def test_tables_in_an_archive_are_texts_without_their_labels(tmp_path):
+    path = tmp_path / "goods.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("goods.csv", "cat,label,review\nbook,1,good\nbook,0,bad\n")
+    assert texts(open_texts(path), "all") == ["good", "bad"]
+    folder = tmp_path / "splits"
+    for part, text in (("train", "one"), ("dev", "two"), ("test", "three")):
+        write(folder / f"{part}.tsv", f"label\ttext_a\n0\t{text}\n1\tand more\n")
+    source = open_texts(folder)
+    assert [texts(source, part)[0] for part in source.parts] == ["one", "two", "three"]
+
+
+def test_a_classifier_and_a_language_model_hold_out_the_same_texts(tmp_path):
+    rows = [f"text number {i},{'ab'[i % 2]}" for i in range(300)]
+    path = write(tmp_path / "table.csv", "\n".join(["text,label", *rows]))
+    of_texts = split_texts(open_texts(path), test_size=0.1, validation_size=0.1)
+    of_examples = split_examples(open_source(path))
+    for part in ("train", "validation", "test"):
+        assert texts(of_texts, part) == [e.text for e in of_examples.examples(part)]
 
 
 def test_files_named_after_parts_are_of_them(tmp_path):

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from textlstm.data.examples import Example, Source
+from textlstm.data.parted_source import PartedSource
+from textlstm.data.texts import Text, TextSource
 from textlstm.errors import InputError
 
 _LONGEST_NAME = 60
@@ -26,19 +28,7 @@ class JoinedSource(Source):
     """
 
     def __init__(self, sources: Sequence[Source]):
-        first = sources[0]
-        for other in sources[1:]:
-            if set(other.parts) != set(first.parts):
-                raise InputError(
-                    f"{first.name} brings {_shown(first)} and {other.name} {_shown(other)}; "
-                    "only sets that bring the same parts can be used together"
-                )
-        super().__init__(
-            "+".join(source.name for source in sources)[:_LONGEST_NAME].rstrip("+-."),
-            f"{len(sources)} sets: {'; '.join(source.description for source in sources)}",
-            first.parts,
-            tuple(note for source in sources for note in source.notes),
-        )
+        super().__init__(*_joined(sources))
         self._sources = tuple(sources)
         self.names = _told_apart([source.name for source in sources])
 
@@ -49,7 +39,59 @@ class JoinedSource(Source):
                 yield replace(example, source=name)
 
 
-def _shown(source: Source) -> str:
+class JoinedTexts(TextSource):
+    """The texts of several sources, one source after another.
+
+    Args:
+        sources: what to join; all bring the same parts.
+
+    Raises:
+        InputError: if the sources do not bring the same parts.
+    """
+
+    def __init__(self, sources: Sequence[TextSource]):
+        super().__init__(*_joined(sources))
+        self._sources = tuple(sources)
+
+    def _read(self, part: str) -> Iterator[Text]:
+        for source in self._sources:
+            yield from source._read(part)
+
+
+class LabelledTexts(TextSource):
+    """The texts of a source of labelled ones, without their labels.
+
+    Args:
+        source: what `open_source` gives.
+    """
+
+    def __init__(self, source: Source):
+        super().__init__(source.name, source.description, source.parts, tuple(source.notes))
+        self._source = source
+
+    def _read(self, part: str) -> Iterator[Text]:
+        for example in self._source._read(part):
+            yield Text(example.text, example.where)
+
+
+def _joined(sources: Sequence[PartedSource]) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+    """Returns name, description, parts and notes of several sources as one."""
+    first = sources[0]
+    for other in sources[1:]:
+        if set(other.parts) != set(first.parts):
+            raise InputError(
+                f"{first.name} brings {_shown(first)} and {other.name} {_shown(other)}; only sets "
+                "that bring the same parts can be used together"
+            )
+    return (
+        "+".join(source.name for source in sources)[:_LONGEST_NAME].rstrip("+-."),
+        f"{len(sources)} sets: {'; '.join(source.description for source in sources)}",
+        first.parts,
+        tuple(note for source in sources for note in source.notes),
+    )
+
+
+def _shown(source: PartedSource) -> str:
     return "no parts" if source.parts == ("all",) else f"the parts {', '.join(source.parts)}"
 
 

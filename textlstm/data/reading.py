@@ -6,8 +6,9 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from textlstm.errors import InputError
@@ -123,3 +124,13 @@ def _wide_lines(stream: BinaryIO, encoding: str, where: str) -> Iterator[tuple[i
             f"{where}: not {encoding} after line {row} ({error}); "
             "give the file's encoding with --encoding"
         ) from None
+
+
+def check_given_once(data: Sequence[str | Path]) -> None:
+    """Raises an `InputError` if there is nothing in a list of paths and names, or one twice."""
+    if not data:
+        raise InputError("data is an empty list; give at least one path or name")
+    places = [Path(one).expanduser().resolve() for one in data]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise InputError(f"data {str(data[number])!r}: is given twice; give it once")

@@ -11,7 +11,7 @@ from textlstm.data.class_folders import open_tree
 from textlstm.data.examples import Source
 from textlstm.data.file_trees import ARCHIVE_ENDINGS, short_name
 from textlstm.data.joined import JoinedSource
-from textlstm.data.reading import check_encoding
+from textlstm.data.reading import check_encoding, check_given_once
 from textlstm.data.sample import LANGUAGES, SampleSource
 from textlstm.data.table_files import TABLE_ENDINGS, Columns, has_ending, single_table
 from textlstm.data.tfds_sets import open_tfds
@@ -89,12 +89,7 @@ def open_source(
 def _open_all(data, columns: Columns, encoding: str) -> Source:
     if isinstance(data, str | Path):
         return _open(data, columns, encoding)
-    if not data:
-        raise InputError("data is an empty list; give at least one path or name")
-    places = [Path(one).expanduser().resolve() for one in data]
-    for number, place in enumerate(places):
-        if place in places[:number]:
-            raise InputError(f"data {str(data[number])!r}: is given twice; give it once")
+    check_given_once(data)
     sources = [_open(one, columns, encoding) for one in data]
     return sources[0] if len(sources) == 1 else JoinedSource(sources)
 

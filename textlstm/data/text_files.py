@@ -19,7 +19,7 @@ from textlstm.data.file_trees import (
     open_archive,
 )
 from textlstm.data.reading import lines, readable
-from textlstm.data.table_files import Columns, TableFile, has_ending
+from textlstm.data.table_files import TABLE_ENDINGS, Columns, TableFile, has_ending
 from textlstm.data.texts import Text, TextSource
 from textlstm.errors import InputError
 
@@ -89,10 +89,23 @@ class TextTable(TextSource):
             yield Text(text, where)
 
 
-def text_files(paths: Sequence[Path], name: str, unit: str, encoding: str) -> TextFiles:
-    """Returns the source of single files."""
-    files = [(SingleFile(path), ()) for path in paths]
-    return TextFiles(name, _describe(len(files), name, unit), {"all": files}, unit, encoding)
+def text_file(path: Path, name: str, unit: str, encoding: str) -> TextFiles:
+    """Returns the source of a single file."""
+    files = {"all": [(SingleFile(path), ())]}
+    return TextFiles(name, _describe(1, name, unit), files, unit, encoding)
+
+
+def holds_tables_alone(path: Path) -> bool:
+    """Tells whether a folder or archive holds tables, and no text files."""
+    paths = _tree(path).paths()
+    names = [parts[-1] for parts in paths]
+    endings = (TEXT_ENDINGS, TABLE_ENDINGS)
+    texts, tables = (any(has_ending(name, kind) for name in names) for kind in endings)
+    return tables and not texts
+
+
+def _tree(path: Path) -> FileTree:
+    return Folder(path) if path.is_dir() else open_archive(path)
 
 
 def text_tree(
@@ -113,7 +126,7 @@ def text_tree(
     Raises:
         InputError: if there is no such file.
     """
-    trees = [Folder(path) if path.is_dir() else open_archive(path)]
+    trees = [_tree(path)]
     found = _chosen(trees, patterns)
     if not found and path.is_dir():
         archives = sorted(p for p in path.iterdir() if has_ending(p.name, ARCHIVE_ENDINGS))

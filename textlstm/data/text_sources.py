@@ -5,9 +5,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from textlstm.data.file_trees import ARCHIVE_ENDINGS, SingleFile, short_name
-from textlstm.data.reading import check_encoding
+from textlstm.data.joined import JoinedTexts, LabelledTexts
+from textlstm.data.reading import check_encoding, check_given_once
+from textlstm.data.sources import open_source
 from textlstm.data.table_files import TABLE_ENDINGS, Columns, TableFile, has_ending
-from textlstm.data.text_files import TEXT_ENDINGS, UNITS, TextTable, text_files, text_tree
+from textlstm.data.text_files import (
+    TEXT_ENDINGS,
+    UNITS,
+    TextTable,
+    holds_tables_alone,
+    text_file,
+    text_tree,
+)
 from textlstm.data.texts import Text, TextSource
 from textlstm.data.tfds_texts import open_tfds_texts
 from textlstm.errors import InputError
@@ -48,8 +57,9 @@ def open_texts(
         data: "sample" (the help topics that every Python carries); "tfds:NAME/CONFIG", a set of
             TensorFlow Datasets; or the path of a text file, of a table (`.csv`, `.tsv`, `.jsonl`,
             each also `.gz`; each row a text), of a folder or archive of text files, or of a folder
-            of archives. A list may hold several text files. Files whose paths say so are of a part:
-            `train/a.txt`, `valid.txt`, `wiki.test.tokens`.
+            of archives. Files whose paths say so are of a part: `train/a.txt`, `valid.txt`,
+            `wiki.test.tokens`. Of a folder or archive that holds tables and no text files it is the
+            texts that `open_source` finds there. A list of these is one source.
         text_column: name of the column or feature, or the position of a column, counted from 0.
             Default: the first there is of text, review, sentence, content, text_a.
         header: for `.csv` and `.tsv`: whether the first row names the columns. Default: it does,
@@ -71,14 +81,21 @@ def open_texts(
     check_encoding(encoding)
     if unit not in UNITS:
         raise InputError(f"a text is a {', '.join(UNITS)}; got {unit!r}")
-    if not isinstance(data, str | Path):
-        if len(data) != 1:
-            return _open_several(data, unit, encoding)
-        (data,) = data
+    columns = Columns(text_column, header=header)
+    if isinstance(data, str | Path):
+        return _open(data, columns, unit, files, encoding)
+    check_given_once(data)
+    sources = [_open(one, columns, unit, files, encoding) for one in data]
+    return sources[0] if len(sources) == 1 else JoinedTexts(sources)
+
+
+def _open(
+    data: str | Path, columns: Columns, unit: str, files: Sequence[str], encoding: str
+) -> TextSource:
     if str(data) == "sample":
         return PythonTopics()
     if str(data).startswith("tfds:"):
-        return open_tfds_texts(str(data), text_column, encoding)
+        return open_tfds_texts(str(data), columns.text, encoding)
     path = Path(data).expanduser()
     if not path.exists():
         raise InputError(
@@ -88,22 +105,11 @@ def open_texts(
         )
     name = short_name(path, _ALL_ENDINGS)
     if path.is_dir() or has_ending(path.name, ARCHIVE_ENDINGS):
+        if not files and holds_tables_alone(path):
+            options = {"text_column": columns.text, "header": columns.header}
+            return LabelledTexts(open_source(path, encoding=encoding, **options))
         return text_tree(path, name, files, unit, encoding)
     if has_ending(path.name, TABLE_ENDINGS):
         table = TableFile(SingleFile(path), (), encoding)
-        return TextTable(name, table, Columns(text_column, header=header))
-    return text_files([path], name, unit, encoding)
-
-
-def _open_several(data: Sequence[str | Path], unit: str, encoding: str) -> TextSource:
-    if not data:
-        raise InputError("data is an empty list; give at least one path or name")
-    paths = [Path(one).expanduser() for one in data]
-    for number, path in enumerate(paths):
-        if not path.is_file() or has_ending(path.name, (*TABLE_ENDINGS, *ARCHIVE_ENDINGS)):
-            raise InputError(
-                f"data {str(data[number])!r}: is no text file; several are to be text files"
-            )
-        if path.resolve() in [other.resolve() for other in paths[:number]]:
-            raise InputError(f"data {str(data[number])!r}: is given twice; give it once")
-    return text_files(paths, short_name(paths[0], _ALL_ENDINGS), unit, encoding)
+        return TextTable(name, table, columns)
+    return text_file(path, name, unit, encoding)
