@@ -172,8 +172,8 @@ def read_flags() -> argparse.Namespace:
         parser,
         SHAPE,
         epochs=10,
-        data_help="paths: text files, folders or archives of them, tables (.csv .tsv .jsonl, a text "
-        "in each row), or what a classifier is trained on",
+        data_help="paths: text files, folders or archives of them, tables (.csv .tsv .jsonl, a "
+        "text in each row), or what a classifier is trained on",
     )
     add = parser.add_argument_group("running text").add_argument
     add(
