@@ -1,5 +1,6 @@
 """The benchmarks run, whatever they measure here, and leave what they promise."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -32,7 +33,7 @@ def test_runs_and_writes_its_results(tmp_path, script, flags, words):
     assert results["rows"]
 
 
-def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path):
+def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path, monkeypatch, capfd):
     table = tmp_path / "reviews.csv"
     rows = [f"a {word} thing number {i},{word}" for i in range(40) for word in ("good", "bad")]
     table.write_text("\n".join(["text,label", *rows]), "utf-8")
@@ -44,18 +45,26 @@ def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path):
     # As published, the command names the recipe from the project's folder.
     card.write_text(card.read_text("utf-8").replace(str(recipe), "recipes/sentiment.py"), "utf-8")
 
-    command = [sys.executable, BENCHMARKS / "model_cards.py", "--model", "model"]
-    command += ["--files", f"reviews.csv={table}"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "All scores are as the cards tell" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    model_cards = importlib.import_module("model_cards")
+    command = ["model_cards.py", "--model", "model", "--files", f"reviews.csv={table}"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as end:
+        model_cards.main()
+    printed = capfd.readouterr().out
+    assert end.value.code == 0, printed
+    assert "All scores are as the cards tell" in printed
     assert not list(tmp_path.glob("model/2"))  # nothing was trained
 
     wrong = re.sub(
         r"(\| accuracy, test, \d+ texts \|) [\d.]+", r"\1 0.1234", card.read_text("utf-8")
     )
     card.write_text(wrong, "utf-8")
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert ": 0.1234, now " in done.stdout
-    assert "Scores that differ: 1" in done.stdout
+    monkeypatch.setattr(model_cards, "call", lambda command: printed)  # measured once
+    with pytest.raises(SystemExit) as end:
+        model_cards.main()
+    printed = capfd.readouterr().out
+    assert end.value.code == 1
+    assert ": 0.1234, now " in printed
+    assert "Scores that differ: 1" in printed
