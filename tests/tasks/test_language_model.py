@@ -77,6 +77,14 @@ def test_states_are_carried_over_the_whole_text(model):
         assert figures["tokens"] == len(ids) - 1
 
 
+def test_long_texts_are_read_in_parts(model, monkeypatch):
+    expected = model.evaluate(LINES, batch_size=3)
+    assert expected != model.evaluate(LINES)
+    tokens = model.encode(LINES).tokens
+    monkeypatch.setattr("textlstm.tasks.language_model._TOKENS_OF_A_PART", tokens // 3)
+    assert model.evaluate(LINES) == expected
+
+
 def test_fit_carries_states_from_window_to_window(letters):
     """Validation by windows gives the loss of the whole, though nothing reads it at once."""
     model = make_model(letters, num_layers=2)

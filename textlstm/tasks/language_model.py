@@ -31,6 +31,9 @@ from textlstm.tasks.weight_average import WeightAverage
 from textlstm.tasks.writing import checked_options, checked_stops, cut_at, in_pieces, row_seeds
 from textlstm.tokenizers import SentencePieceTokenizer
 
+# The tokens of a text that `evaluate` reads alone: a longer one is read in several parts at once.
+_TOKENS_OF_A_PART = 250_000
+
 
 @keras.saving.register_keras_serializable(package="textlstm")
 class LanguageModel(Task):
@@ -500,8 +503,8 @@ class LanguageModel(Task):
                 each to the next (default), or each by itself, as a model should be measured that
                 was trained so.
             batch_size: parts of the texts that are read side by side, each but the first beginning
-                with no states; default 1: they are read as a whole. Without `carry_states` texts,
-                default 64.
+                with no states; default one for each 250,000 tokens, so that shorter texts are read
+                as a whole. Without `carry_states` texts, default 64.
             window: tokens that are read at once; it changes no figure; default 512.
             **kwargs: of `keras.Model.evaluate`; they have an effect on batches alone.
 
@@ -527,7 +530,8 @@ class LanguageModel(Task):
         if not len(x):
             raise InputError("there is no text to evaluate on")
         if carry_states:
-            total = self._carried_surprise(x, batch_size or 1, window)
+            parts = batch_size or max(1, x.tokens // _TOKENS_OF_A_PART)
+            total = self._carried_surprise(x, parts, window)
         else:
             total = float(self._row_surprises(x, batch_size or 64).sum())
         figures = {"loss": total / x.tokens, "perplexity": _exp(total / x.tokens)}
