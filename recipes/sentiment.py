@@ -97,10 +97,10 @@ def main() -> None:
         "label_column": flags.label_column,
         "header": flags.header,
         "label_separator": flags.label_separator,
+        "label_names": dict(flags.label_names),
         "encoding": flags.encoding,
     }
-    names = dict(flags.label_names)
-    source = textlstm.open_source(flags.data, label_names=names, **columns)
+    source = textlstm.open_source(flags.data, **columns)
     split = textlstm.split_examples(
         source,
         more=[textlstm.open_source(data, **columns) for data in flags.more_data],

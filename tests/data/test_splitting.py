@@ -332,6 +332,14 @@ def test_more_sources_must_fit():
         split_examples(source, more=[ListSource(all=[("x", "good"), ("y", "bad")])])
     with pytest.raises(InputError, match="a text has a list of labels, in list it has one label"):
         split_examples(source, more=[ListSource(all=[("x", ("a",)), ("y", ("b",))])])
+    more = ListSource(all=[("x", "1"), ("y", "0"), ("z", "a")])
+    source.label_names = more.label_names = {"0": "a", "1": "b"}
+    renamed = [e.label for e in split_examples(source, more=[more]).examples("train")]
+    assert renamed[-3:] == ["b", "a", "a"]
+    more.label_names = {"2": "b"}
+    with pytest.raises(InputError, match="no row has the label '2'.*labels are 0, 1, a, b"):
+        split_examples(source, more=[more])
+    source = ListSource(all=numbered(100))
     only = split_examples(source, more=[ListSource(all=[("x", "a")])])
     assert texts(only, "train")[-1] == "x"
     with pytest.raises(InputError, match="nothing is left"):

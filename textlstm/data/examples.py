@@ -1,6 +1,6 @@
 """What every reader of labelled text gives: examples, one at a time, from a source with parts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from textlstm.data.parted_source import PartedSource
@@ -58,6 +58,7 @@ class Source(PartedSource):
     Attributes:
         label_names: other names for some labels, by the names they have in the data; two that get
             the same name become one. At first none.
+        labels_read: the labels of the first part as they stand in the data, as far as it was read.
 
     Texts that are empty are left out. A training part with a single class, and rows with one label
     beside rows with a list of labels, are errors.
@@ -71,6 +72,7 @@ class Source(PartedSource):
     ):
         super().__init__(name, description, parts, notes)
         self.label_names: dict[str, str] = {}
+        self.labels_read: set[str] = set()
         self._first_label: tuple[bool, str] | None = None  # whether it was a list, and where
 
     @property
@@ -78,13 +80,13 @@ class Source(PartedSource):
         """Whether a text may have several labels; `None` before a row with a label was read."""
         return None if self._first_label is None else self._first_label[0]
 
-    def examples(self, part: str, *, one_class: bool = False) -> Iterator[Example]:
+    def examples(self, part: str, *, beside_others: bool = False) -> Iterator[Example]:
         """Reads one part.
 
         Args:
             part: one of `parts`.
-            one_class: whether all rows of the first part may be of one class, as where they are
-                used beside others. Default: `False`.
+            beside_others: whether the rows are used beside those of other sources; then they may be
+                of one class, and need not have all labels of `label_names`. Default: `False`.
 
         Returns:
             An iterator over the examples, always in the same order.
@@ -96,9 +98,9 @@ class Source(PartedSource):
                 The last three are known at the end of the pass.
         """
         self._check_part(part)
-        return self._filled_rows(part, one_class)
+        return self._filled_rows(part, beside_others)
 
-    def _filled_rows(self, part: str, one_class: bool = False) -> Iterator[Example]:
+    def _filled_rows(self, part: str, beside_others: bool = False) -> Iterator[Example]:
         labels: set[str] = set()  # as they stand in the data
         for example in super()._filled_rows(part):
             if example.label is not None:
@@ -106,15 +108,11 @@ class Source(PartedSource):
                 labels.update(example.labels)
             yield self._renamed(example)
         if part == self.parts[0]:
-            place = self._place(part)
-            if unknown := sorted(set(self.label_names) - labels):
-                raise InputError(
-                    f"{place}: no row has the label {unknown[0]!r} that is to get another name; "
-                    f"the labels are {', '.join(sorted(labels))}"
-                )
-            if not one_class:
+            self.labels_read = labels
+            if not beside_others:
+                check_renamed(self.label_names, labels, self._place(part))
                 labels = {self.label_names.get(label, label) for label in labels}
-                check_classes(labels, place, bool(self.multi_label))
+                check_classes(labels, self._place(part), bool(self.multi_label))
 
     def _renamed(self, example: Example) -> Example:
         if not self.label_names or example.label is None:
@@ -133,6 +131,21 @@ class Source(PartedSource):
                 f"{example.where}: has {kinds[is_list]} where {self._first_label[1]} has "
                 f"{kinds[not is_list]}; give every row one label, or every row a list"
             )
+
+
+def check_renamed(label_names: Mapping[str, str], labels: set[str], place: str) -> None:
+    """Raises an `InputError` if a label that is to get another name is not there.
+
+    Args:
+        label_names: other names, by the names in the data.
+        labels: the labels of all rows, as they stand in the data.
+        place: what the rows are, for the message.
+    """
+    if unknown := sorted(set(label_names) - labels):
+        raise InputError(
+            f"{place}: no row has the label {unknown[0]!r} that is to get another name; the labels "
+            f"are {', '.join(sorted(labels))}"
+        )
 
 
 def check_classes(labels: set[str], place: str, multi_label: bool = False) -> None:

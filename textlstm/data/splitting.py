@@ -12,7 +12,13 @@ from hashlib import blake2b
 
 import numpy as np
 
-from textlstm.data.examples import PART_NAMES, Example, Source, check_classes
+from textlstm.data.examples import (
+    PART_NAMES,
+    Example,
+    Source,
+    check_classes,
+    check_renamed,
+)
 from textlstm.errors import InputError
 
 _PARTS = tuple(PART_NAMES)
@@ -141,15 +147,14 @@ class Split:
 
     def _drawn(self, source: Source, source_part: str) -> Iterator[tuple[str, float, Example]]:
         """Yields part, drawn number and example of the rows used of a part of a source."""
-        is_more = source is not self.source
-        if is_more:
+        if source is not self.source:
             shares, rest = {}, "train"
         elif source_part in self._own:
             shares, rest = {}, source_part
         else:
             shares, rest = self._shares, "train"
         used = self._used.get((source, source_part))
-        for row, example in enumerate(source.examples(source_part, one_class=is_more)):
+        for row, example in enumerate(source.examples(source_part, beside_others=bool(self._more))):
             if used is not None and not used[row]:
                 continue
             number = draw(example.text, self._seed)
@@ -202,6 +207,11 @@ class Split:
         self.counts = {part: len(values) for part, values in drawn.items()}
         names = _names_in_training(rows[self.source, self._base], label_numbers)
         check_classes(names, f"{self.source.name}, part 'train'", self.multi_label)
+        if self._more:
+            sources = (self.source, *self._more)
+            labels = set().union(*(source.labels_read for source in sources))
+            for source in sources:
+                check_renamed(source.label_names, labels, self.source.name)
         for source in self._more:
             found = _names_in_training(rows[source, source.parts[0]], label_numbers)
             self._check_labels(source, found, names)
