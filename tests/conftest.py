@@ -9,9 +9,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import pytest
+from hypothesis import settings
 
 import textlstm
 from textlstm.data import sample_reviews
+
+# A time limit for each example would tell of the machine, not of the code.
+settings.register_profile("textlstm", deadline=None)
+settings.load_profile("textlstm")
 
 # The longest first: with few left at the end, no worker waits long for another.
 LONGEST = [

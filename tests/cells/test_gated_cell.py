@@ -45,7 +45,7 @@ every_variant = pytest.mark.parametrize(
     training=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_shapes_and_gates_of_a_step(variant, batch, features, units, use_bias, training, seed):
     cell_class, options = variant
     cell = cell_class(units, use_bias=use_bias, **options, **NOISE)

@@ -34,7 +34,7 @@ def test_by_hand():
     assert first[0]["ids"].dtype == np.int32 and second[2].dtype == np.float32
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20),
     batch_size=st.integers(1, 9),

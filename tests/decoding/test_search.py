@@ -139,7 +139,7 @@ def best_of_all(step, state, vocabulary, max_tokens, penalty, end):
     return sorted(found.items(), key=lambda item: -item[1])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 10_000),
     vocabulary=st.integers(2, 4),

@@ -78,7 +78,7 @@ def test_gives_what_scan_gives(name, reverse, training):
     check_alike(got, results(scan, *case, reverse=reverse, training=training), 1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     name=st.sampled_from(sorted(CELLS)),
     batch=st.integers(1, 4),

@@ -42,7 +42,7 @@ def in_numpy(kind, layer, queries, memory, mask):
     return weights @ memory, weights
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     kind=st.sampled_from(KINDS),
     batch=st.integers(1, 3),

@@ -50,7 +50,7 @@ def test_pooling_by_hand():
 @pytest.mark.parametrize("width", [1, 2, 3, 5])
 @pytest.mark.parametrize("pool_size", [1, 2, 3])
 @given(real=st.lists(st.integers(1, 7), min_size=1, max_size=3), seed=st.integers(0, 99))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_padding_changes_nothing(width, pool_size, real, seed):
     layer = ConvolutionFront(4, width=width, pool_size=pool_size, activation="tanh")
     sequence = np.random.default_rng(seed).normal(size=(len(real), 9, 2)).astype("float32")

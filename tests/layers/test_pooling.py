@@ -45,7 +45,7 @@ def test_attention_by_hand():
 @pytest.mark.parametrize("name", ["last", "mean", "max", "concat", "attention"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @given(real=st.lists(st.integers(0, 5), min_size=1, max_size=4), seed=st.integers(0, 999))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_padding_changes_nothing(name, bidirectional, real, seed):
     layer = make_pooling(name, bidirectional=bidirectional)
     sequence = np.random.default_rng(seed).normal(size=(len(real), 6, 4)).astype("float32")

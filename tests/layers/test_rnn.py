@@ -71,7 +71,7 @@ def run_with_gradients(layer, x, mask):
     masked=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_equals_keras_with_any_mask(
     kind, bidirectional, batch, time, features, units, masked, seed
 ):

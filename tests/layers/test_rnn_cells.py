@@ -70,7 +70,7 @@ def run_by_hand(layer, row, initial, residual):
     mask=st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=3),
     seed=st.integers(0, 2**16),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_is_the_loop_by_hand(cell, num_layers, bidirectional, residual, features, mask, seed):
     cell_class, options = cell
     rng = np.random.default_rng(seed)

@@ -18,7 +18,7 @@ def test_cut_rows_keep_their_end_mark():
 
 
 @given(lengths=st.lists(st.integers(1, 300), max_size=40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_rows_come_back_in_place_and_are_not_widened(lengths):
     widths = []
 

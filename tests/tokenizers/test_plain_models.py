@@ -19,7 +19,7 @@ def texts():
     return st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁\0"), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=texts())
 @example(text=TEXTS[0])
 @example(text=TEXTS[2])

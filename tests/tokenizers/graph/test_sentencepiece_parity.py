@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 SETTINGS = {
     "max_examples": 40,
-    "deadline": None,
     "suppress_health_check": list(HealthCheck),
 }
 characters = st.characters(blacklist_categories=("Cs",))
