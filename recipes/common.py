@@ -324,6 +324,15 @@ def export_with_card(model, flags, export: Path, source, counts: str, seconds: f
     return textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
 
 
+def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
+    """Writes rows, one JSON object a line; no half of them is ever seen under the name."""
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    partial.replace(path)
+
+
 def run(main: Callable[[], None]) -> None:
     """Runs a recipe; a mistake of the user's ends it with one line and status 2."""
     try:

@@ -46,6 +46,7 @@ from common import (
 import textlstm
 from textlstm import InputError
 from textlstm.data import StreamBatches
+from textlstm.data.text_files import UNITS
 from textlstm.tasks import Adam, TriggeredAverage, cosine_schedule
 
 # The shape of a new model; with --init it is that of the model given.
@@ -178,7 +179,7 @@ def read_flags() -> argparse.Namespace:
     add = parser.add_argument_group("running text").add_argument
     add(
         "--unit",
-        choices=["file", "paragraph", "line"],
+        choices=UNITS,
         default="file",
         help="what of a text file is a text; default the file",
     )

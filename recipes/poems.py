@@ -21,10 +21,10 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from common import run
+from common import run, write_jsonl
 
 from textlstm import InputError
-from textlstm.data.file_trees import ARCHIVE_ENDINGS, Folder, open_archive
+from textlstm.data.file_trees import ARCHIVE_ENDINGS, open_tree_of_files
 
 MEASURES = {5: "五言", 7: "七言"}
 LENGTHS = {4: "四句", 8: "八句"}
@@ -60,11 +60,7 @@ def main() -> None:
     if not poems:
         raise InputError(f"{flags.collection}: holds no poem that can be used")
 
-    partial = flags.output.with_name(f".{flags.output.name}.partial")
-    with open(partial, "w", encoding="utf-8") as file:
-        for poem in poems.values():
-            file.write(json.dumps({"poem": poem}, ensure_ascii=False) + "\n")
-    partial.replace(flags.output)
+    write_jsonl(flags.output, ({"poem": poem} for poem in poems.values()))
     forms = Counter(poem.partition("《")[0] for poem in poems.values())
     print(f"{flags.output}: {len(poems):,} poems")
     for form, count in forms.most_common():
@@ -79,7 +75,7 @@ def entries(collection: Path):
         raise InputError(f"{collection}: there is no such file or folder")
     if not collection.is_dir() and not collection.name.endswith(ARCHIVE_ENDINGS):
         raise InputError(f"{collection}: is neither a folder nor an archive")
-    tree = Folder(collection) if collection.is_dir() else open_archive(collection)
+    tree = open_tree_of_files(collection)
     wanted = {path for path in tree.paths() if re.fullmatch(r"poet\.tang\.\d+\.json", path[-1])}
     if not wanted:
         raise InputError(f"{collection}: holds no files called poet.tang.NUMBER.json")

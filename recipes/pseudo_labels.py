@@ -11,17 +11,15 @@ that the models give to it. `sentiment.py --more-data` leaves out what stands in
 """
 
 import argparse
-import json
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from common import load_of_kind, run, share
+from common import load_of_kind, run, share, write_jsonl
 
 import textlstm
 from textlstm import InputError
-
-UNITS = ("file", "paragraph", "line")
+from textlstm.data.text_files import UNITS
 
 
 def main() -> None:
@@ -45,23 +43,19 @@ def main() -> None:
     else:
         scores = probabilities.max(axis=-1)
 
-    partial = flags.output.with_name(f".{flags.output.name}.partial")
-    counts = Counter()
-    with open(partial, "w", encoding="utf-8") as file:
-        for text, row, score in zip(texts, probabilities, scores, strict=True):
-            if score < flags.least:
-                continue
-            label = label_of(models[0], row)
-            counts[label if isinstance(label, str) else ", ".join(label) or "no label"] += 1
-            line = {"text": text, "label": label, "score": round(float(score), 4)}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    if not counts:
-        partial.unlink()
+    rows = [
+        {"text": text, "label": label_of(models[0], row), "score": round(float(score), 4)}
+        for text, row, score in zip(texts, probabilities, scores, strict=True)
+        if score >= flags.least
+    ]
+    if not rows:
         raise InputError(
             f"--least {flags.least}: no text has a score so high; the highest is {scores.max():.3f}"
         )
-    partial.replace(flags.output)
-    print(f"{flags.output}: {counts.total():,} texts with a score of {flags.least} or more")
+    write_jsonl(flags.output, rows)
+    print(f"{flags.output}: {len(rows):,} texts with a score of {flags.least} or more")
+    labels = (row["label"] for row in rows)
+    counts = Counter(x if isinstance(x, str) else ", ".join(x) or "no label" for x in labels)
     for label, count in counts.most_common():
         print(f"  {label} {count:,}")
 

@@ -15,7 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textlstm.data.examples import PART_NAMES, Example, Source, standard_part
-from textlstm.data.file_trees import ARCHIVE_ENDINGS, FileTree, Folder, Parts, open_archive
+from textlstm.data.file_trees import (
+    ARCHIVE_ENDINGS,
+    FileTree,
+    Parts,
+    open_archive,
+    open_tree_of_files,
+)
 from textlstm.data.reading import decode, readable
 from textlstm.data.table_files import (
     TABLE_ENDINGS,
@@ -79,7 +85,7 @@ def open_tree(path: Path, name: str, columns: Columns, encoding: str) -> Source:
     Raises:
         InputError: if nothing that can be read is found, or more than one thing.
     """
-    found = _Found([Folder(path) if path.is_dir() else open_archive(path)])
+    found = _Found([open_tree_of_files(path)])
     if path.is_dir() and not found.tables and len(found.training_classes) < 2:
         # Only now: an archive beside its own unpacked files would give every text twice.
         archives = sorted(p for p in path.iterdir() if has_ending(p.name, ARCHIVE_ENDINGS))

@@ -152,6 +152,11 @@ def open_archive(path: Path) -> FileTree:
     return ZipArchive(path) if path.suffix.lower() == ".zip" else TarArchive(path)
 
 
+def open_tree_of_files(path: Path) -> FileTree:
+    """Returns the tree of a folder, or of an archive whose name has one of `ARCHIVE_ENDINGS`."""
+    return Folder(path) if path.is_dir() else open_archive(path)
+
+
 def short_name(path: Path, endings: Sequence[str] = ()) -> str:
     """Returns a file's name without its ending, with what does not fit a folder's name as `-`.
 

@@ -13,10 +13,10 @@ from textlstm.data.examples import PART_NAMES, standard_part
 from textlstm.data.file_trees import (
     ARCHIVE_ENDINGS,
     FileTree,
-    Folder,
     Parts,
     SingleFile,
     open_archive,
+    open_tree_of_files,
 )
 from textlstm.data.reading import lines, readable
 from textlstm.data.table_files import TABLE_ENDINGS, Columns, TableFile, has_ending
@@ -95,22 +95,9 @@ def text_file(path: Path, name: str, unit: str, encoding: str) -> TextFiles:
     return TextFiles(name, _describe(1, name, unit), files, unit, encoding)
 
 
-def holds_tables_alone(path: Path) -> bool:
-    """Tells whether a folder or archive holds tables, and no text files."""
-    paths = _tree(path).paths()
-    names = [parts[-1] for parts in paths]
-    endings = (TEXT_ENDINGS, TABLE_ENDINGS)
-    texts, tables = (any(has_ending(name, kind) for name in names) for kind in endings)
-    return tables and not texts
-
-
-def _tree(path: Path) -> FileTree:
-    return Folder(path) if path.is_dir() else open_archive(path)
-
-
 def text_tree(
     path: Path, name: str, patterns: Sequence[str], unit: str, encoding: str
-) -> TextFiles:
+) -> TextFiles | None:
     """Returns the source of a folder or archive; of a folder of archives, of what is in these.
 
     A file is of the part that its path names: `train/a.txt`, `valid.txt`, `wiki.test.tokens`. Where
@@ -123,15 +110,19 @@ def text_tree(
         unit: what a text is.
         encoding: name of the files' encoding.
 
+    Returns:
+        The source; `None` if, where all text files are asked for, there are tables in their place.
+
     Raises:
         InputError: if there is no such file.
     """
-    trees = [_tree(path)]
-    found = _chosen(trees, patterns)
+    held = _paths([open_tree_of_files(path)])
+    found = _chosen(held, patterns)
+    if not (found or patterns) and any(has_ending(p[-1], TABLE_ENDINGS) for _, p in held):
+        return None
     if not found and path.is_dir():
         archives = sorted(p for p in path.iterdir() if has_ending(p.name, ARCHIVE_ENDINGS))
-        trees = [open_archive(archive) for archive in archives]
-        found = _chosen(trees, patterns)
+        found = _chosen(_paths([open_archive(archive) for archive in archives]), patterns)
     if not found:
         wanted = " or ".join(patterns) if patterns else f"ending with {', '.join(TEXT_ENDINGS)}"
         raise InputError(f"{path}: holds no files {wanted}; say which with --files PATTERN")
@@ -139,11 +130,16 @@ def text_tree(
     return TextFiles(name, _describe(len(found), name, unit), parts, unit, encoding)
 
 
-def _chosen(trees: Sequence[FileTree], patterns: Sequence[str]) -> list[tuple[FileTree, Parts]]:
+def _paths(trees: Sequence[FileTree]) -> list[tuple[FileTree, Parts]]:
+    return [(tree, path) for tree in trees for path in tree.paths()]
+
+
+def _chosen(
+    held: Sequence[tuple[FileTree, Parts]], patterns: Sequence[str]
+) -> list[tuple[FileTree, Parts]]:
     return [
         (tree, path)
-        for tree in trees
-        for path in tree.paths()
+        for tree, path in held
         if (
             any(fnmatchcase("/".join(path), pattern) for pattern in patterns)
             if patterns

@@ -9,14 +9,7 @@ from textlstm.data.joined import JoinedTexts, LabelledTexts
 from textlstm.data.reading import check_encoding, check_given_once
 from textlstm.data.sources import open_source
 from textlstm.data.table_files import TABLE_ENDINGS, Columns, TableFile, has_ending
-from textlstm.data.text_files import (
-    TEXT_ENDINGS,
-    UNITS,
-    TextTable,
-    holds_tables_alone,
-    text_file,
-    text_tree,
-)
+from textlstm.data.text_files import TEXT_ENDINGS, UNITS, TextTable, text_file, text_tree
 from textlstm.data.texts import Text, TextSource
 from textlstm.data.tfds_texts import open_tfds_texts
 from textlstm.errors import InputError
@@ -105,10 +98,11 @@ def _open(
         )
     name = short_name(path, _ALL_ENDINGS)
     if path.is_dir() or has_ending(path.name, ARCHIVE_ENDINGS):
-        if not files and holds_tables_alone(path):
+        source = text_tree(path, name, files, unit, encoding)
+        if source is None:  # tables
             options = {"text_column": columns.text, "header": columns.header}
             return LabelledTexts(open_source(path, encoding=encoding, **options))
-        return text_tree(path, name, files, unit, encoding)
+        return source
     if has_ending(path.name, TABLE_ENDINGS):
         table = TableFile(SingleFile(path), (), encoding)
         return TextTable(name, table, columns)
