@@ -280,4 +280,5 @@ def draw(rows: dict, path) -> None:
     save_figure(figure, path)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -222,4 +222,5 @@ def torch_step(model) -> Iterator[int]:
             yield int(ids)
 
 
-main()
+if __name__ == "__main__":
+    main()

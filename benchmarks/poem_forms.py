@@ -90,4 +90,5 @@ def count(form: str, texts: list[str], known: set[str]) -> dict[str, int]:
     }
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -224,4 +224,5 @@ def draw(rows: list[dict], path) -> None:
     save_figure(figure, path)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -206,4 +206,5 @@ def join(words: list[str], language: str) -> str:
     return re.sub(r" ([.?!,])", r"\1", " ".join(words)).replace("¿ ", "¿")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -215,4 +215,5 @@ def torch_epoch(model, batches):
     return epoch
 
 
-main()
+if __name__ == "__main__":
+    main()

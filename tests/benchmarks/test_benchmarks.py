@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import textlstm
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -31,6 +33,28 @@ def test_runs_and_writes_its_results(tmp_path, script, flags, words):
     results = json.loads((tmp_path / "out.json").read_text("utf-8"))
     assert results["machine"]["threads"] == 2
     assert results["rows"]
+
+
+def test_transfer_is_measured_beside_what_knows_no_language(tmp_path):
+    texts = ["a good thing, the number 1", "a bad thing, the number 2"]
+    model = textlstm.LanguageModel(
+        textlstm.SentencePieceTokenizer.train(texts, model_type="char"), units=8, embedding_dim=8
+    )
+    textlstm.export(model, tmp_path / "language")
+
+    flags = [
+        *("--language-model", "language", "--data", "sample-en", "--labels", "200", "--draws", "1"),
+        *("--epochs", "1", "--epochs-without", "1", "--dtype", "float32", "--output", "out"),
+    ]
+    command = [sys.executable, BENCHMARKS / "transfer.py", *flags]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "draw 0, from a language model: " in done.stdout
+    results = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    assert set(results["accuracy"]) == {"from a language model", "without one", "n-grams"}
+    for (accuracy,) in results["accuracy"].values():
+        right = 600 * accuracy  # of the test part
+        assert right == pytest.approx(round(right)) and 0 < right < 600
 
 
 def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path, monkeypatch, capfd):
