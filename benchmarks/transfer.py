@@ -6,9 +6,11 @@ r"""What a classifier of few labels gains by beginning as a language model.
 Of the training part so many rows are drawn, as many of each label. On all of them are trained, for
 a number of epochs that is given and with a rate that falls to its end: a classifier that begins
 with the language model's layers, unfrozen from the top, with lower rates below and a slanted
-triangle over all steps; the kind of classifier that `recipes/sentiment.py` makes for such reviews
-with no language model (vectors of its own from the neighbours of each token, a convolution in
-front); and a linear model over n-grams. All are scored on the whole official test part, once.
+triangle over all steps; with `--pseudo-labels` a second one like it, that also learns from so many
+other rows with the labels that the first one gives them; the kind of classifier that
+`recipes/sentiment.py` makes for such reviews with no language model (vectors of its own from the
+neighbours of each token, a convolution in front); and a linear model over n-grams. All are scored
+on the whole official test part, once.
 """
 
 import argparse
@@ -34,23 +36,31 @@ def main() -> None:
     flags = read_flags()
     source = textlstm.open_source(flags.data)
     test = list(source.examples("test"))
-    texts, labels = [example.text for example in test], [example.label for example in test]
+    test_texts, test_labels = [row.text for row in test], [row.label for row in test]
     pool = list(source.examples("train"))
     found: dict[str, list[float]] = {}
     for seed in range(flags.draws):
-        rows = draw(pool, flags.labels, seed)
-        for name, make in (
-            ("from a language model", from_language_model),
-            ("without one", without),
-            ("n-grams", n_grams),
-        ):
+
+        def measure(name, make, texts, labels, seed=seed, **options):
             started = time.perf_counter()
             keras.utils.set_random_seed(seed)
-            answers = make(flags, *rows)(texts)
-            accuracy = float(np.mean([a == b for a, b in zip(answers, labels, strict=True)]))
-            found.setdefault(name, []).append(accuracy)
+            model = make(flags, texts, labels, **options)
+            answers = model.predict(test_texts) if make is n_grams else model.classify(test_texts)
+            right = [a == b for a, b in zip(answers, test_labels, strict=True)]
+            found.setdefault(name, []).append(float(np.mean(right)))
             seconds = time.perf_counter() - started
-            print(f"draw {seed}, {name}: {accuracy:.2%} ({seconds:.0f} s)", flush=True)
+            print(f"draw {seed}, {name}: {np.mean(right):.2%} ({seconds:.0f} s)", flush=True)
+            return model
+
+        texts, labels, others = draw(pool, flags.labels, seed)
+        teacher = measure("from a language model", from_language_model, texts, labels)
+        if flags.pseudo_labels:
+            more, given = labelled_by(teacher, others, flags.pseudo_labels)
+            rows = texts + more, labels + given
+            epochs = flags.pseudo_label_epochs
+            measure("and pseudo-labels", from_language_model, *rows, epochs=epochs)
+        measure("without one", without, texts, labels)
+        measure("n-grams", n_grams, texts, labels)
     results = {"labels": flags.labels, "draws": flags.draws, "accuracy": found}
     for name, values in found.items():
         print(f"{name:24}{statistics.mean(values):>9.2%}")
@@ -68,7 +78,9 @@ def read_flags() -> argparse.Namespace:
     add("--data", required=True, metavar="PATH", help="labelled texts with a test part")
     add("--labels", type=int, default=1000, help="rows of the training part; default 1000")
     add("--draws", type=int, default=3, help="of rows and seeds; default 3")
+    add("--pseudo-labels", type=int, default=0, help="of as many other rows; default 0")
     add("--epochs", type=int, default=8, help="from a language model; default 8")
+    add("--pseudo-label-epochs", type=int, default=3, help="with pseudo-labels; default 3")
     add("--epochs-without", type=int, default=12, help="without one; default 12")
     add("--batch-size", type=int, default=32, help="default 32")
     add("--learning-rate", type=float, default=4e-3, help="of the top layer; default 0.004")
@@ -80,15 +92,31 @@ def read_flags() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def draw(pool: list, count: int, seed: int) -> tuple[list[str], list[str]]:
-    """Draws as many rows of each label; returns their texts and their labels."""
+def draw(pool: list, count: int, seed: int) -> tuple[list[str], list[str], list[str]]:
+    """Draws as many rows of each label; returns texts, labels, and the texts of all other rows."""
     names = sorted({example.label for example in pool})
     rng = np.random.default_rng(seed)
-    rows = []
+    texts, labels, others = [], [], []
     for name in names:
-        named = [example for example in pool if example.label == name]
-        rows += [named[i] for i in rng.permutation(len(named))[: count // len(names)]]
-    return [row.text for row in rows], [row.label for row in rows]
+        named = [example.text for example in pool if example.label == name]
+        named = [named[i] for i in rng.permutation(len(named))]
+        share = count // len(names)
+        texts += named[:share]
+        labels += [name] * share
+        others += named[share:]
+    return texts, labels, [others[i] for i in rng.permutation(len(others))]
+
+
+def labelled_by(model, texts: list[str], count: int) -> tuple[list[str], list[str]]:
+    """Labels texts: reads twice as many, and keeps of each label those the model is surest of."""
+    texts = texts[: 2 * count]
+    probabilities = model.predict(texts)  # [texts, labels]
+    share = count // len(model.labels)
+    kept, labels = [], []
+    for label, column in zip(model.labels, probabilities.T, strict=True):
+        kept += [texts[i] for i in column.argsort()[-share:]]
+        labels += [label] * share
+    return kept, labels
 
 
 def steps_of(flags, texts, epochs) -> int:
@@ -96,8 +124,9 @@ def steps_of(flags, texts, epochs) -> int:
     return epochs * -(-len(texts) // flags.batch_size)
 
 
-def from_language_model(flags, texts, labels):
+def from_language_model(flags, texts, labels, epochs=None):
     """Trains the layers of the language model."""
+    epochs = epochs or flags.epochs
     model = textlstm.TextClassifier.from_language_model(
         textlstm.load(flags.language_model),
         sorted(set(labels)),
@@ -106,11 +135,11 @@ def from_language_model(flags, texts, labels):
         language_loss=flags.language_loss,
         dtype=flags.dtype,
     )
-    rate = SlantedTriangularSchedule(flags.learning_rate, steps_of(flags, texts, flags.epochs))
+    rate = SlantedTriangularSchedule(flags.learning_rate, steps_of(flags, texts, epochs))
     model.compile(discriminative_adam(model, rate, decay=flags.rate_decay), label_smoothing=0.1)
-    how = {"batch_size": flags.batch_size, "epochs": flags.epochs, "verbose": 0}
+    how = {"batch_size": flags.batch_size, "epochs": epochs, "verbose": 0}
     model.fit(texts, labels, callbacks=[GradualUnfreezing()], **how)
-    return model.classify
+    return model
 
 
 def without(flags, texts, labels):
@@ -135,12 +164,12 @@ def without(flags, texts, labels):
     model.compile(Adam(rate, global_clipnorm=1.0), label_smoothing=0.1)
     how = {"batch_size": flags.batch_size, "epochs": flags.epochs_without, "verbose": 0}
     model.fit(texts, labels, **how)
-    return model.classify
+    return model
 
 
 def n_grams(flags, texts, labels):
     """Trains the linear model."""
-    return textlstm.train_ngram_baseline(texts, labels).predict
+    return textlstm.train_ngram_baseline(texts, labels)
 
 
 if __name__ == "__main__":
