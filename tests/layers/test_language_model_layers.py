@@ -28,6 +28,12 @@ def test_activation_regularization_by_hand():
     assert not layer.losses
     layer(outputs[:, :1], training=True)
     np.testing.assert_allclose(sorted(np.array(layer.losses)), [0, 2 * 2.5])
+    # Of the second row the first step alone is real, of the third none.
+    padded = np.concatenate([outputs, [[[1.0, 2.0], [9.0, 9.0]], [[7.0, 7.0], [7.0, 7.0]]]])
+    mask = np.array([[True, True], [True, False], [False, False]])
+    layer(padded, mask=mask, training=True)
+    # mean of 1, 4, 9, 4 and 1, 4 is 23 / 6
+    np.testing.assert_allclose(sorted(np.array(layer.losses)), [0.5 * 2, 2 * 23 / 6], rtol=1e-6)
     again = ActivationRegularization.from_config(layer.get_config())
     assert (again.alpha, again.beta) == (2.0, 0.5)
     with pytest.raises(ValueError, match="must be 0 or more"):

@@ -8,7 +8,8 @@ from keras import ops
 class ActivationRegularization(keras.layers.Layer):
     """Adds to the loss how large the outputs of a recurrent layer are, and how fast they change.
 
-    With the outputs h_t of size d, over all rows and steps:
+    With the outputs h_t of size d, over all real steps (both steps of a change are real) of all
+    rows:
 
         alpha · mean(h_t²) + beta · mean((h_{t+1} - h_t)²)
 
@@ -23,6 +24,8 @@ class ActivationRegularization(keras.layers.Layer):
     Call arguments:
         outputs: floats, `[batch, time, d]`.
         dropped: the same outputs after dropout; default `None`: they are those.
+        mask: bool `[batch, time]`, which steps are real; default `None`, all. A mask that a layer
+            below attached is used as it is everywhere in Keras.
         training: whether the penalties are added; default `False`.
 
     Returns:
@@ -47,23 +50,33 @@ class ActivationRegularization(keras.layers.Layer):
         self.beta = beta
         self.supports_masking = True
 
-    def call(self, outputs, dropped=None, training=False):
+    def call(self, outputs, dropped=None, mask=None, training=False):
         """Adds the penalties; see the class."""
         dropped = outputs if dropped is None else dropped
-        if training and self.alpha:
-            self.add_loss(self.alpha * ops.mean(ops.square(ops.cast(dropped, "float32"))))
-        if training and self.beta:
+        if not training:
+            return dropped
+        if mask is None:
+            mask = ops.ones(ops.shape(outputs)[:2], "bool")
+        if self.alpha:
+            sizes = ops.square(ops.cast(dropped, "float32"))
+            self.add_loss(self.alpha * _mean(sizes, mask))
+        if self.beta:
             wide = ops.cast(outputs, "float32")
-            # A window of one step has no change: the sum of nothing, not the mean.
             changes = ops.square(wide[:, 1:] - wide[:, :-1])
-            count = ops.maximum(ops.size(changes), 1)
-            self.add_loss(self.beta * ops.sum(changes) / ops.cast(count, "float32"))
+            self.add_loss(self.beta * _mean(changes, ops.logical_and(mask[:, 1:], mask[:, :-1])))
         return dropped
 
-    def compute_output_spec(self, outputs, dropped=None, training=False):
+    def compute_output_spec(self, outputs, dropped=None, mask=None, training=False):
         """Returns the shape and type of the outputs."""
         return keras.KerasTensor(outputs.shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor."""
         return {**super().get_config(), "alpha": self.alpha, "beta": self.beta}
+
+
+def _mean(values, mask):
+    """Returns the mean of values `[batch, time, d]` at real steps; 0 where there are none."""
+    real = ops.cast(mask, "float32")  # [batch, time]
+    count = ops.sum(real) * values.shape[-1]
+    return ops.sum(values * real[:, :, None]) / ops.maximum(count, 1.0)

@@ -234,7 +234,7 @@ class LanguageModel(Task):
         vectors = self.input_dropout(vectors, training=training)
         outputs, states = self.rnn(vectors, initial_state=states, mask=mask, training=training)
         dropped = self.output_dropout(outputs, training=training)
-        return self.regularization(outputs, dropped, training=training), states
+        return self.regularization(outputs, dropped, mask=mask, training=training), states
 
     def compute_output_spec(self, inputs, training=False):
         """Returns the shape and type of what `call` returns."""
