@@ -299,7 +299,7 @@ def read_flags() -> argparse.Namespace:
         "--language-model",
         metavar="FOLDER",
         help="begin with the tokenizer and the layers of the language model exported there; the "
-        "learning rate then rises and falls in lines",
+        "learning rate then rises and falls in lines, to 0.004 by default",
     )
     add(
         "--language-loss",
@@ -318,9 +318,12 @@ def read_flags() -> argparse.Namespace:
         "--rate-decay",
         type=above_zero,
         metavar="FACTOR",
-        help="by which the learning rate of each layer is lower than of the one above; default 2.6",
+        help="by which the learning rate of each layer is lower than of the one above; default 1.6",
     )
+    parser.set_defaults(learning_rate=None)  # by whether there is a language model
     flags = parser.parse_args()
+    if flags.learning_rate is None:
+        flags.learning_rate = 4e-3 if flags.language_model else 2e-3
     of_new_models = (*SHAPE, "vocabulary_size", "normalization", "vectors", "language_model")
     refuse_with_init(flags, of_new_models)
     check_transfer(flags)
@@ -410,7 +413,7 @@ def make_optimizer(flags, model, steps: int) -> keras.optimizers.Optimizer:
     """Makes Adam: its rate falls along a cosine; of a language model's layers it differs."""
     if flags.language_model:
         rate = SlantedTriangularSchedule(flags.learning_rate, steps)
-        decay = 2.6 if flags.rate_decay is None else flags.rate_decay
+        decay = 1.6 if flags.rate_decay is None else flags.rate_decay
         return discriminative_adam(model, rate, decay=decay)
     return Adam(cosine_schedule(flags.learning_rate, steps, flags.warmup), global_clipnorm=1.0)
 

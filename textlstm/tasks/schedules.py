@@ -65,7 +65,7 @@ class SlantedTriangularSchedule(keras.optimizers.schedules.LearningRateSchedule)
         InputError: if an argument is out of its range.
 
     Example:
-        >>> rate = SlantedTriangularSchedule(2e-3, steps=5 * len(batches))
+        >>> rate = SlantedTriangularSchedule(4e-3, steps=5 * len(batches))
         >>> model.compile(discriminative_adam(model, rate))
 
     References:

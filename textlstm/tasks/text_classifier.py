@@ -283,7 +283,7 @@ class TextClassifier(StringClassifier):
 
         Example:
             >>> classifier = TextClassifier.from_language_model(model, ["negative", "positive"])
-            >>> classifier.compile(discriminative_adam(classifier, 2e-3))
+            >>> classifier.compile(discriminative_adam(classifier))
             >>> classifier.fit(texts, labels, callbacks=[GradualUnfreezing()])
 
         References:
