@@ -39,28 +39,28 @@ def main() -> None:
     test_texts, test_labels = [row.text for row in test], [row.label for row in test]
     pool = list(source.examples("train"))
     found: dict[str, list[float]] = {}
+
+    def measure(seed, name, make, texts, labels, **options):
+        started = time.perf_counter()
+        keras.utils.set_random_seed(seed)
+        model = make(flags, texts, labels, **options)
+        answers = model.predict(test_texts) if make is n_grams else model.classify(test_texts)
+        accuracy = float(np.mean([a == b for a, b in zip(answers, test_labels, strict=True)]))
+        found.setdefault(name, []).append(accuracy)
+        seconds = time.perf_counter() - started
+        print(f"draw {seed}, {name}: {accuracy:.2%} ({seconds:.0f} s)", flush=True)
+        return model
+
     for seed in range(flags.draws):
-
-        def measure(name, make, texts, labels, seed=seed, **options):
-            started = time.perf_counter()
-            keras.utils.set_random_seed(seed)
-            model = make(flags, texts, labels, **options)
-            answers = model.predict(test_texts) if make is n_grams else model.classify(test_texts)
-            right = [a == b for a, b in zip(answers, test_labels, strict=True)]
-            found.setdefault(name, []).append(float(np.mean(right)))
-            seconds = time.perf_counter() - started
-            print(f"draw {seed}, {name}: {np.mean(right):.2%} ({seconds:.0f} s)", flush=True)
-            return model
-
         texts, labels, others = draw(pool, flags.labels, seed)
-        teacher = measure("from a language model", from_language_model, texts, labels)
+        teacher = measure(seed, "from a language model", from_language_model, texts, labels)
         if flags.pseudo_labels:
             more, given = labelled_by(teacher, others, flags.pseudo_labels)
             rows = texts + more, labels + given
             epochs = flags.pseudo_label_epochs
-            measure("and pseudo-labels", from_language_model, *rows, epochs=epochs)
-        measure("without one", without, texts, labels)
-        measure("n-grams", n_grams, texts, labels)
+            measure(seed, "and pseudo-labels", from_language_model, *rows, epochs=epochs)
+        measure(seed, "without one", without, texts, labels)
+        measure(seed, "n-grams", n_grams, texts, labels)
     results = {"labels": flags.labels, "draws": flags.draws, "accuracy": found}
     for name, values in found.items():
         print(f"{name:24}{statistics.mean(values):>9.2%}")

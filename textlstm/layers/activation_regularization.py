@@ -79,4 +79,4 @@ def _mean(values, mask):
     """Returns the mean of values `[batch, time, d]` at real steps; 0 where there are none."""
     real = ops.cast(mask, "float32")  # [batch, time]
     count = ops.sum(real) * values.shape[-1]
-    return ops.sum(values * real[:, :, None]) / ops.maximum(count, 1.0)
+    return ops.sum(ops.sum(values, axis=-1) * real) / ops.maximum(count, 1.0)

@@ -51,7 +51,7 @@ def discriminative_adam(
     Args:
         model: a classifier (`layer_groups` tells its layers).
         learning_rate: of the top, a number or a schedule; default 4e-3.
-        decay: default 1.6; the paper's 2.6 suits more layers, and more steps.
+        decay: default 1.6; in the paper 2.6.
         **kwargs: of `keras.optimizers.Adam`; `global_clipnorm` is 1 by default.
 
     Raises:
