@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -316,9 +317,10 @@ def export_with_card(model, flags, export: Path, source, counts: str, seconds: f
     Returns:
         The folder of the version.
     """
+    words = [word for word in sys.argv if word != "--resume"]
     about = {
         "Data": f"{source.description}; {counts}.",
-        "Command": f"`python {shlex.join(sys.argv)}`",
+        "Command": f"`python {shlex.join(words)}`",
         "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
     }
     return textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
@@ -388,6 +390,24 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
         record.write_text(json.dumps(options), encoding="utf-8")
+
+    def count_time(self) -> Callable[[], float]:
+        """Begins to count the time of training.
+
+        What a run that is resumed took, until its state was kept last, is part of it.
+
+        Returns:
+            A function: the seconds so far.
+        """
+        record = self.path / "time.json"
+        before = 0.0
+        if self.state.exists() and record.exists():
+            last = json.loads(record.read_text(encoding="utf-8"))
+            # 0 if that run was cut off before it kept a state of its own.
+            before = last["before"] + max(0.0, self.state.stat().st_mtime - last["began"])
+        record.write_text(json.dumps({"before": before, "began": time.time()}), encoding="utf-8")
+        began = time.monotonic()
+        return lambda: before + time.monotonic() - began
 
     def __enter__(self) -> "RunFolder":
         return self

@@ -19,7 +19,6 @@ Text files, a folder or archive of them, a table with a text in each row:
 import argparse
 import itertools
 import platform
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -137,7 +136,7 @@ def main() -> None:
         )
 
         # === Train ===
-        started = time.monotonic()
+        seconds_trained = run_folder.count_time()
         model.compile(make_optimizer(flags, flags.epochs * len(train)))
         model.fit(
             train,
@@ -148,7 +147,7 @@ def main() -> None:
             checkpoint=run_folder.state,
             callbacks=[Samples(flags.prompt)],
         )
-        seconds = time.monotonic() - started
+        seconds = seconds_trained()
         print(f"Trained in {seconds:.0f} s")
 
         # === Measure on what it never saw, as it will answer: in float32 on any machine ===

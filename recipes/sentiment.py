@@ -23,7 +23,6 @@ What a language model has learned from texts without labels (recipes/generation.
 
 import argparse
 import itertools
-import time
 from pathlib import Path
 
 from common import (
@@ -128,7 +127,7 @@ def main() -> None:
             set_vectors(flags, model, train)
 
         # === Train ===
-        started = time.monotonic()
+        seconds_trained = run_folder.count_time()
         batches = BucketedBatches(
             train,
             flags.batch_size,
@@ -157,7 +156,7 @@ def main() -> None:
             checkpoint=run_folder.state,
             seed=flags.seed,
         )
-        seconds = time.monotonic() - started
+        seconds = seconds_trained()
         print(f"Trained in {seconds:.0f} s")
 
         # === Evaluate on what it never saw, as it will answer: in float32 on any machine ===

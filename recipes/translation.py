@@ -23,7 +23,6 @@ test_2016_flickr.en and the same for .de:
 import argparse
 import importlib.util
 import shutil
-import time
 from pathlib import Path
 
 from common import (
@@ -124,7 +123,7 @@ def main() -> None:
         validation = encode(model, split, "validation", run_folder.path)
 
         # === Train: the learning rate falls to nearly 0, along a cosine, over all epochs ===
-        started = time.monotonic()
+        seconds_trained = run_folder.count_time()
         steps = count_steps(flags, model, train)
         rate = cosine_schedule(flags.learning_rate, flags.epochs * steps, flags.warmup)
         model.compile(
@@ -144,7 +143,7 @@ def main() -> None:
             checkpoint=run_folder.state,
             seed=flags.seed,
         )
-        seconds = time.monotonic() - started
+        seconds = seconds_trained()
         print(f"Trained in {seconds:.0f} s")
 
         # === Score what it never saw, as it will answer: in float32 on any machine ===

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,14 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):
     assert "holds a run that was cut off; go on with it by --resume" in capfd.readouterr().err
     assert RECIPE.run_here(monkeypatch, *flags, "--dropout", 0.1, "--resume") == 2
     assert "--dropout was None, is 0.1" in capfd.readouterr().err
+    clock = export / ".training/time.json"
+    times = json.loads(clock.read_text("utf-8"))
+    clock.write_text(json.dumps({**times, "before": 7200.0}), "utf-8")  # as if it had taken long
     assert RECIPE.run_here(monkeypatch, *flags, "--resume") == 0
-    assert "Epoch 1/60" not in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "Epoch 1/60" not in out and 7200 < int(re.search(r"Trained in (\d+) s", out)[1]) < 7800
+    card = (export / "README.md").read_text("utf-8")
+    assert re.search(r"\n12\d minutes on", card) and "--resume" not in card
     assert sorted(p.name for p in export.iterdir()) == ["1", "README.md"]
 
 
