@@ -67,7 +67,10 @@ TRANSLATIONS = {
         "Two children are playing with a red ball in the park.": "两个孩子在公园里玩红球。",
     },
 }
-WRITERS = ["generation-poetry-zh"]
+WRITERS = {
+    "generation-poetry-zh": ["五言四句《", "七言八句《秋夜》\n"],
+    "generation-shakespeare": ["ROMEO:\n", "Good morrow, "],
+}
 SHIPPED = [*ANSWERS, *TRANSLATIONS, *WRITERS]
 
 
@@ -89,7 +92,7 @@ def load():
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_writes_alike_with_tensorflow_alone_and_as_a_keras_model(name, load):
-    prompts = ["五言四句《", "七言八句《秋夜》\n"]
+    prompts = WRITERS[name]
     options = {"max_tokens": 150, "temperature": 0.8, "top_p": 0.9}
     served = tf.saved_model.load(str(MODELS / name / "1")).signatures["generate"]
     answer = served(
