@@ -10,12 +10,14 @@ triangle over all steps; with `--pseudo-labels` a second one like it, that also 
 other rows with the labels that the first one gives them; the kind of classifier that
 `recipes/sentiment.py` makes for such reviews with no language model (vectors of its own from the
 neighbours of each token, a convolution in front); and a linear model over n-grams. All are scored
-on the whole official test part, once.
+on the whole official test part, once. What is done of a run that was cut off is not done again.
 """
 
 import argparse
+import json
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 from measuring import add_output_flag, keras, write_results
@@ -38,33 +40,37 @@ def main() -> None:
     test = list(source.examples("test"))
     test_texts, test_labels = [row.text for row in test], [row.label for row in test]
     pool = list(source.examples("train"))
-    found: dict[str, list[float]] = {}
+    results = begun_results(flags)
 
-    def measure(seed, name, make, texts, labels, **options):
+    def measure(name, make, texts, labels, **options):
         started = time.perf_counter()
         keras.utils.set_random_seed(seed)
         model = make(flags, texts, labels, **options)
         answers = model.predict(test_texts) if make is n_grams else model.classify(test_texts)
         accuracy = float(np.mean([a == b for a, b in zip(answers, test_labels, strict=True)]))
-        found.setdefault(name, []).append(accuracy)
+        found[name] = accuracy
         seconds = time.perf_counter() - started
         print(f"draw {seed}, {name}: {accuracy:.2%} ({seconds:.0f} s)", flush=True)
         return model
 
     for seed in range(flags.draws):
+        if str(seed) in results["draws"]:
+            continue
+        found: dict[str, float] = {}
         texts, labels, others = draw(pool, flags.labels, seed)
-        teacher = measure(seed, "from a language model", from_language_model, texts, labels)
+        teacher = measure("from a language model", from_language_model, texts, labels)
         if flags.pseudo_labels:
             more, given = labelled_by(teacher, others, flags.pseudo_labels)
             rows = texts + more, labels + given
             epochs = flags.pseudo_label_epochs
-            measure(seed, "and pseudo-labels", from_language_model, *rows, epochs=epochs)
-        measure(seed, "without one", without, texts, labels)
-        measure(seed, "n-grams", n_grams, texts, labels)
-    results = {"labels": flags.labels, "draws": flags.draws, "accuracy": found}
-    for name, values in found.items():
-        print(f"{name:24}{statistics.mean(values):>9.2%}")
-    write_results(flags.output, results)
+            measure("and pseudo-labels", from_language_model, *rows, epochs=epochs)
+        measure("without one", without, texts, labels)
+        measure("n-grams", n_grams, texts, labels)
+        results["draws"][str(seed)] = found
+        write_results(flags.output, results)
+    draws = list(results["draws"].values())
+    for name in draws[0]:
+        print(f"{name:24}{statistics.mean(found[name] for found in draws):>9.2%}")
     print(f"Written to {flags.output}.json")
 
 
@@ -79,6 +85,7 @@ def read_flags() -> argparse.Namespace:
     add("--labels", type=int, default=1000, help="rows of the training part; default 1000")
     add("--draws", type=int, default=3, help="of rows and seeds; default 3")
     add("--pseudo-labels", type=int, default=0, help="of as many other rows; default 0")
+    add("--adversarial", type=float, default=0.0, help="from a language model; default 0, none")
     add("--epochs", type=int, default=8, help="from a language model; default 8")
     add("--pseudo-label-epochs", type=int, default=3, help="with pseudo-labels; default 3")
     add("--epochs-without", type=int, default=12, help="without one; default 12")
@@ -90,6 +97,19 @@ def read_flags() -> argparse.Namespace:
     add("--dtype", default="mixed_bfloat16", help="default mixed_bfloat16")
     add_output_flag(parser, "transfer")
     return parser.parse_args()
+
+
+def begun_results(flags) -> dict:
+    """Returns the results of a run with the same flags that was cut off, or empty ones."""
+    unlike = "draws", "output"
+    options = {name: value for name, value in vars(flags).items() if name not in unlike}
+    options |= {name: Path(options[name]).name for name in ("language_model", "data")}
+    path = flags.output.with_name(f"{flags.output.name}.json")
+    if path.exists():
+        results = json.loads(path.read_text("utf-8"))
+        if results.get("options") == options:
+            return results
+    return {"options": options, "draws": {}}
 
 
 def draw(pool: list, count: int, seed: int) -> tuple[list[str], list[str], list[str]]:
@@ -136,8 +156,12 @@ def from_language_model(flags, texts, labels, epochs=None):
         dtype=flags.dtype,
     )
     rate = SlantedTriangularSchedule(flags.learning_rate, steps_of(flags, texts, epochs))
-    model.compile(discriminative_adam(model, rate, decay=flags.rate_decay), label_smoothing=0.1)
-    how = {"batch_size": flags.batch_size, "epochs": epochs, "verbose": 0}
+    model.compile(
+        discriminative_adam(model, rate, decay=flags.rate_decay),
+        label_smoothing=0.1,
+        adversarial=flags.adversarial,
+    )
+    how = {"batch_size": flags.batch_size, "epochs": epochs, "verbose": 0, "validation_split": 0}
     model.fit(texts, labels, callbacks=[GradualUnfreezing()], **how)
     return model
 
@@ -162,7 +186,12 @@ def without(flags, texts, labels):
     model.embedding.set_weights([own_vectors(model.encode(texts), *shape)])
     rate = cosine_schedule(2e-3, steps_of(flags, texts, flags.epochs_without))
     model.compile(Adam(rate, global_clipnorm=1.0), label_smoothing=0.1)
-    how = {"batch_size": flags.batch_size, "epochs": flags.epochs_without, "verbose": 0}
+    how = {
+        "batch_size": flags.batch_size,
+        "epochs": flags.epochs_without,
+        "verbose": 0,
+        "validation_split": 0,
+    }
     model.fit(texts, labels, **how)
     return model
 

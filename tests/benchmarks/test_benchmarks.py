@@ -53,10 +53,13 @@ def test_transfer_is_measured_beside_what_knows_no_language(tmp_path):
     assert "draw 0, from a language model: " in done.stdout
     results = json.loads((tmp_path / "out.json").read_text("utf-8"))
     names = ["from a language model", "and pseudo-labels", "without one", "n-grams"]
-    assert list(results["accuracy"]) == names
-    for (accuracy,) in results["accuracy"].values():
+    assert list(results["draws"]["0"]) == names
+    for accuracy in results["draws"]["0"].values():
         right = 600 * accuracy  # of the test part
         assert right == pytest.approx(round(right)) and 0 < right < 600
+
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "draw 0" not in again.stdout and "n-grams" in again.stdout
 
 
 def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path, monkeypatch, capfd):

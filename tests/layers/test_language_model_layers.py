@@ -49,7 +49,9 @@ def test_carried_states():
     (read,) = layer.read(True, np.array([[1.0], [0.0], [1.0]]))
     np.testing.assert_array_equal(read, states * np.array([1, 0, 1])[:, None, None])
     np.testing.assert_array_equal(layer.read(False, np.ones((1, 1)))[0], np.zeros((1, 1, 2)))
-    layer.clear()
+    layer.take_away(True)
+    assert len(layer.variables) == 1 and not layer.has_room(True)
+    layer.take_away(False)
     assert not layer.variables
 
 

@@ -106,6 +106,37 @@ def test_fit_carries_states_from_window_to_window(letters):
 
 
 @pytest.mark.parametrize("carry", [True, False])
+def test_every_epoch_is_validated_and_a_callback_may_measure_too(letters, carry):
+    """What is measured on the way changes nothing of what is learned, states included."""
+    measured = []
+
+    def train(callbacks, validation_data=None):
+        keras.utils.set_random_seed(1)
+        model = make_model(letters, dropout=0.0, input_dropout=0.0)
+        batches, others = (
+            model.make_batches(model.encode(lines), 2, window=9, carry_states=carry)
+            for lines in (LINES[:4], LINES[3:])
+        )
+        measure = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: measured.append(
+                model.evaluate(others, return_dict=True, verbose=0)["loss"]
+            )
+        )
+        how = {"validation_data": validation_data, "early_stopping": None, "verbose": 0}
+        history = model.fit(batches, epochs=3, callbacks=[measure] if callbacks else [], **how)
+        assert not model.carried.has_room(training=True)
+        return history.history, model.get_weights()
+
+    _, expected = train(callbacks=False)
+    validated, weights = train(callbacks=False, validation_data=LINES[4:])
+    assert len(validated["val_loss"]) == 3
+    keras.tree.map_structure(np.testing.assert_array_equal, weights, expected)
+    _, weights = train(callbacks=True)
+    keras.tree.map_structure(np.testing.assert_array_equal, weights, expected)
+    assert len(set(measured)) == len(measured) > 3
+
+
+@pytest.mark.parametrize("carry", [True, False])
 def test_it_learns(letters, carry):
     model = make_model(letters, units=32, dropout=0.0, input_dropout=0.0)
     model.compile(textlstm.tasks.Adam(0.03, global_clipnorm=1.0))

@@ -44,12 +44,14 @@ class CarriedStates(keras.layers.Layer):
         """Says whether there is a set for such batches."""
         return training in self._sets
 
-    def clear(self) -> None:
-        """Takes all sets away."""
-        for states in self._sets.values():
-            for state in list(states):
-                self._untrack_variable(state)
-        self._sets.clear()
+    def take_away(self, training: bool) -> None:
+        """Takes a set away.
+
+        Args:
+            training: whether it is the one for batches that are trained on.
+        """
+        for state in list(self._sets.pop(training)):
+            self._untrack_variable(state)
 
     def read(self, training: bool, keep) -> list:
         """Returns a set of states, `[batch, layers, size]` each.

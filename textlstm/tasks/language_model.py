@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import keras
@@ -469,17 +469,25 @@ class LanguageModel(Task):
 
     @contextmanager
     def _carrying(self, train, validation) -> Iterator[None]:
-        """Makes room for the states that are carried, as long as a training lasts."""
-        for training, batches in ((True, train), (False, validation)):
-            if isinstance(batches, StreamBatches):
-                self.carried.make_room(training, batches.batch_size)
-        # Keras makes its steps anew: those it has refer to the states of another training.
-        self.train_function = self.test_function = None
+        """Makes room for the states that are carried, as long as a training or a test lasts."""
+        kinds = {True: train, False: validation}
+        kinds = {k: batches for k, batches in kinds.items() if isinstance(batches, StreamBatches)}
+        for training, batches in kinds.items():
+            self.carried.make_room(training, batches.batch_size)
+            self._forget_step(training)
         try:
             yield
         finally:
-            self.carried.clear()
-            self.train_function = self.test_function = None
+            for training in kinds:
+                self.carried.take_away(training)
+                self._forget_step(training)
+
+    def _forget_step(self, training: bool) -> None:
+        """Has Keras make a step anew: the one it has refers to states that were taken away."""
+        if training:
+            self.train_function = None
+        else:  # not that of the training, in the midst of which a callback may evaluate
+            self.test_function = None
 
     # === Measures ===
 
@@ -519,9 +527,8 @@ class LanguageModel(Task):
             InputError: if there is no text.
         """
         if isinstance(x, keras.utils.PyDataset):
-            if self.carried.has_room(training=False):  # `keras.Model.fit` validates
-                return super().evaluate(x, **kwargs)
-            with self._carrying(None, x):
+            has_room = self.carried.has_room(training=False)  # `keras.Model.fit` validates
+            with nullcontext() if has_room else self._carrying(None, x):
                 return super().evaluate(x, **kwargs)
         texts, x = None, read_dataset(x)
         if holds_texts(x):
