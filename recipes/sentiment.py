@@ -140,8 +140,13 @@ def main() -> None:
             adversarial=flags.adversarial,
         )
         metric = "f1" if split.multi_label else "accuracy"
+        join_in = unfreezing(flags)
         stopping = keras.callbacks.EarlyStopping(
-            monitor=f"val_{metric}", mode="max", patience=2, restore_best_weights=True
+            monitor=f"val_{metric}",
+            mode="max",
+            patience=2,
+            restore_best_weights=True,
+            start_from_epoch=max((callback.free_from(model) for callback in join_in), default=0),
         )
         model.fit(
             train,
@@ -152,7 +157,7 @@ def main() -> None:
             class_weight=flags.class_weight,
             subword_sampling=flags.subword_sampling,
             average_weights=flags.average,
-            callbacks=[*unfreezing(flags), stopping],
+            callbacks=[*join_in, stopping],
             checkpoint=run_folder.state,
             seed=flags.seed,
         )

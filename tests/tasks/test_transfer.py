@@ -112,6 +112,19 @@ def test_a_list_says_when_layers_join_in(language_model):
     assert found == [1, 1, 2, 3, 3]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "start"), [(1, 3), (2, 6), ([2, 3], 3), ([1, 4, 5, 9], 5), ([], 0)]
+)
+def test_early_stopping_waits_until_all_layers_train(language_model, epochs, start):
+    classifier = make_classifier(language_model)
+    callback = GradualUnfreezing(epochs)
+    assert callback.free_from(classifier) == start
+    classifier.compile(keras.optimizers.SGD(0.0))  # no loss is ever better than the first
+    options = {"epochs": 20, "validation_data": (TEXTS, LABELS), "early_stopping": 2, "verbose": 0}
+    history = classifier.fit(TEXTS, LABELS, callbacks=[callback], **options)
+    assert len(history.epoch) == start + 3
+
+
 def test_the_rate_is_lower_near_the_text(language_model):
     classifier = make_classifier(language_model)
     optimizer = discriminative_adam(classifier, 0.01, decay=2.0)

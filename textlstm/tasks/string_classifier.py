@@ -166,8 +166,8 @@ class StringClassifier(Task):
                 0.1, 0 for none. Only for texts.
             validation_data: `(texts, labels)`, or anything that `x` may be.
             early_stopping: number of epochs without a better validation loss after which to stop
-                and go back to the best weights; default 2, `None` for never. Without validation
-                data it has no effect.
+                and go back to the best weights, counted from where all layers train; default 2,
+                `None` for never. Without validation data it has no effect.
             average_weights: decay, such as 0.999, of a moving average of the weights, which the
                 model is validated with and holds at the end; or a `WeightAverage`; default none.
             checkpoint: a folder in which the state of the training is kept. If it holds one

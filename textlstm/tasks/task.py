@@ -98,8 +98,8 @@ class Task(keras.Model):
             epochs: the most passes over them.
             validation_data: likewise; default none.
             early_stopping: number of epochs without a better validation loss after which to stop
-                and go back to the best weights; `None` for never, and where there is an
-                `EarlyStopping` among the callbacks.
+                and go back to the best weights, counted from where all layers train; `None` for
+                never, and where there is an `EarlyStopping` among the callbacks.
             average_weights: a `WeightAverage`, or its decay; default none.
             checkpoint: folder of a `TrainingState`; default none is kept.
             checkpoint_minutes: of the `TrainingState`.
@@ -115,9 +115,14 @@ class Task(keras.Model):
         callbacks = [*([average] if average else []), *(callbacks or [])]
         stoppings = [c for c in callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
         if validation_data is not None and early_stopping is not None and not stoppings:
+            # While layers rest, the loss says little of what they will come to.
+            unfreezing = [c for c in callbacks if isinstance(c, GradualUnfreezing)]
             stoppings = [
                 keras.callbacks.EarlyStopping(
-                    monitor="val_loss", patience=early_stopping, restore_best_weights=True
+                    monitor="val_loss",
+                    patience=early_stopping,
+                    restore_best_weights=True,
+                    start_from_epoch=max((c.free_from(self) for c in unfreezing), default=0),
                 )
             ]
             callbacks += stoppings

@@ -98,6 +98,13 @@ class GradualUnfreezing(keras.callbacks.Callback):
         self.epochs = epochs
         self._free = 0
 
+    def free_from(self, model) -> int:
+        """Returns the epoch, counted from 0, from which all layers of a model train."""
+        rest = len(model.layer_groups) - 1
+        if not isinstance(self.epochs, list):
+            return rest * self.epochs
+        return self.epochs[min(rest, len(self.epochs)) - 1] if self.epochs and rest else 0
+
     def on_train_begin(self, logs=None):
         """Refuses a backend whose optimizers cannot do it."""
         if keras.backend.backend() == "jax":
