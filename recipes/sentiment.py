@@ -351,7 +351,12 @@ def check_transfer(flags) -> None:
         return
     own = set(SHAPE) - set(OF_TRANSFER) | {"vocabulary_size", "normalization", "vectors"}
     given = [f"--{name.replace('_', '-')}" for name in sorted(own) if getattr(flags, name)]
-    given += [f"--{name}" for name in ("average", "warmup") if getattr(flags, name)]
+    given += ["--warmup"] if flags.warmup else []
+    if flags.average and flags.unfreeze_epochs != 0:
+        raise textlstm.InputError(
+            "--average: goes with a language model only if all layers train from the first; give "
+            "--unfreeze-epochs 0 too"
+        )
     if given:
         raise textlstm.InputError(
             f"{', '.join(given)}: does not go with --language-model {flags.language_model}, which "

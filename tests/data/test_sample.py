@@ -238,10 +238,13 @@ def test_written_reviews_are_many_balanced_and_different(language):
 def test_the_source_takes_the_languages_in_turn():
     source = open_source("sample")
     assert (source.name, source.parts) == ("sample", ("train", "validation", "test", "written"))
-    small = SampleSource({"train": 3})
-    assert [e.where for e in small.examples("train")][:6] == [
+    small = list(SampleSource({"train": 3}).examples("train"))
+    assert [e.where for e in small][:6] == [
         f"sample/{language}/train:{row}" for row in (1, 2, 3) for language in LANGUAGES
     ]
+    freely = [e for language in LANGUAGES for e in written_reviews(language, "train")]
+    assert len(freely) >= 3_000
+    assert Counter(small[6:]) == {example: 3 for example in freely}
     assert sum(1 for _ in source.examples("test")) == 1_200
     written = sum(len(written_reviews(language)) for language in LANGUAGES)
     assert sum(1 for _ in source.examples("written")) == written

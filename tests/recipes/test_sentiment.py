@@ -218,9 +218,13 @@ def test_a_language_model_s_layers_are_where_it_begins(table, tmp_path, monkeypa
     learned = tmp_path / "learned"
     textlstm.export(language_model, learned)
     flags = ["--data", table, "--language-model", learned, "--export", tmp_path / "model"]
-    refused = RECIPE.run_here(monkeypatch, *flags, "--units", 8, "--average", 0.9)
+    refused = RECIPE.run_here(monkeypatch, *flags, "--units", 8, "--warmup", 0.1)
     assert refused == 2
-    assert "--units, --average: does not go with --language-model" in capfd.readouterr().err
+    assert "--units, --warmup: does not go with --language-model" in capfd.readouterr().err
+    assert RECIPE.run_here(monkeypatch, *flags, "--average", 0.9) == 2
+    assert "--average: goes with a language model only if all" in capfd.readouterr().err
+    at_once = ["--average", 0.9, "--unfreeze-epochs", 0, "--epochs", 1]
+    assert RECIPE.run_here(monkeypatch, *flags, *at_once) == 0
     flags += ["--epochs", 3, "--language-loss", 0.1, "--compact"]
     assert RECIPE.run_here(monkeypatch, *flags) == 0
     assert f"Beginning with {learned}" in capfd.readouterr().out

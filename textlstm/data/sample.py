@@ -48,6 +48,8 @@ _AGREEMENT = {
 }
 _OPINION_SHARE = 0.8
 
+# How often those that were written freely are trained on, as they are few and unlike each other.
+_WRITTEN_TIMES = 3
 _COUNTS = {"train": 12_000, "validation": 600, "test": 600}
 
 
@@ -230,8 +232,9 @@ def _examples(blocks: SampleReviews, part: str, rows) -> Iterator[Example]:
 class SampleSource(Source):
     """The embedded reviews, those of several languages in turn.
 
-    The parts are "train" (unfolded reviews, and behind them some that were written freely),
-    "validation", "test" (both unfolded) and "written" (the rest of those written freely).
+    The parts are "train" (unfolded reviews, and behind them some that were written freely, three
+    times each), "validation", "test" (both unfolded) and "written" (the rest of those written
+    freely).
 
     Args:
         counts: unfolded reviews of each language in each part. Default: train 12,000,
@@ -263,14 +266,11 @@ class SampleSource(Source):
             yield from _in_turn(
                 [_examples(b, part, b.reviews(part, count, self._seed)) for b in languages]
             )
-        written_part = {"train": "train", "written": "test"}.get(part)
-        if written_part:
-            yield from _in_turn(
-                [
-                    _examples(b, f"written-{written_part}", iter(b.written[written_part]))
-                    for b in languages
-                ]
-            )
+        if part in ("train", "written"):
+            kind, times = ("train", _WRITTEN_TIMES) if part == "train" else ("test", 1)
+            for _ in range(times):
+                written = (_examples(b, f"written-{kind}", b.written[kind]) for b in languages)
+                yield from _in_turn(list(written))
 
 
 def _in_turn(iterators: list[Iterator[Example]]) -> Iterator[Example]:
