@@ -71,8 +71,11 @@ def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path, 
     flags = ["--data", "reviews.csv", "--export", "model", *small]
     subprocess.run([sys.executable, recipe, *flags], cwd=tmp_path, check=True)
     card = tmp_path / "model" / "README.md"
-    # As published, the command names the recipe from the project's folder.
-    card.write_text(card.read_text("utf-8").replace(str(recipe), "recipes/sentiment.py"), "utf-8")
+    # As published, the command names the recipe from the project's folder, and another one stands
+    # before it that trained what this one began with.
+    told = card.read_text("utf-8").replace(str(recipe), "recipes/sentiment.py")
+    earlier = "`python recipes/generation.py --data nowhere.txt --export earlier` and "
+    card.write_text(told.replace("\n`python", f"\n{earlier}`python"), "utf-8")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(BENCHMARKS)
