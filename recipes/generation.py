@@ -44,7 +44,7 @@ from common import (
 
 import textlstm
 from textlstm import InputError
-from textlstm.data import StreamBatches
+from textlstm.data import PythonTopics, StreamBatches
 from textlstm.data.text_files import UNITS
 from textlstm.tasks import Adam, TriggeredAverage, cosine_schedule
 
@@ -133,7 +133,13 @@ def main() -> None:
             reset=flags.reset,
             shuffle=not flags.keep_order,
             seed=flags.seed,
+            max_batch_tokens=flags.max_batch_tokens,
         )
+        if flags.max_batch_tokens and isinstance(train, StreamBatches):
+            raise InputError(
+                "--max-batch-tokens: the texts are read in windows, --batch-size of --window "
+                "tokens; leave it out, or give smaller ones of those"
+            )
 
         # === Train ===
         seconds_trained = run_folder.count_time()
@@ -390,7 +396,7 @@ def evaluate(flags, model, source, split, carry_states: bool | None) -> dict[str
         carry_states = isinstance(batches, StreamBatches)
     found = model.evaluate(texts, carry_states=carry_states)
     where = f"test, {len(texts):,} texts" if len(texts) > 1 else "test"
-    if source.name == "sample":  # each Python has other help topics
+    if isinstance(source, PythonTopics):  # each Python has other help topics
         where += f" of Python {platform.python_version()}"
     names = {
         "loss": "nats per token",

@@ -100,6 +100,8 @@ def read_flags() -> argparse.Namespace:
     flags = parser.parse_args()
     if flags.output.suffix != ".jsonl":
         raise InputError(f"{flags.output}: the file to write must end with .jsonl")
+    if not flags.output.parent.is_dir():
+        raise InputError(f"{flags.output}: there is no folder {flags.output.parent}; make it first")
     return flags
 
 

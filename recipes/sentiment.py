@@ -102,7 +102,7 @@ def main() -> None:
     source = textlstm.open_source(flags.data, **columns)
     split = textlstm.split_examples(
         source,
-        more=[textlstm.open_source(data, **columns) for data in flags.more_data],
+        more=[open_more(data, flags, columns) for data in flags.more_data],
         validation_share=flags.validation_share,
         seed=flags.seed,
         limit=flags.limit,
@@ -194,7 +194,7 @@ def read_flags() -> argparse.Namespace:
         default=[],
         metavar="DATA",
         help="further texts for training only, such as recipes/pseudo_labels.py writes; those that "
-        "are held out are left out",
+        "are held out are left out; .jsonl beside other files is read as text and label in UTF-8",
     )
     add(
         "--validation-share",
@@ -364,6 +364,14 @@ def check_transfer(flags) -> None:
         )
 
 
+def open_more(data: str, flags, columns: dict) -> textlstm.data.Source:
+    """Opens data to add: as that of `--data`, or JSON lines beside other files by themselves."""
+    json_lines = (".jsonl", ".jsonl.gz")
+    if data.endswith(json_lines) and not any(one.endswith(json_lines) for one in flags.data):
+        columns = {"label_names": columns["label_names"]}
+    return textlstm.open_source(data, **columns)
+
+
 def old_and_new(text: str) -> tuple[str, str]:
     """Reads OLD=NEW from the command line."""
     old, sign, new = text.partition("=")
@@ -510,6 +518,8 @@ def compare(truth: list, answers: list) -> float:
     if not isinstance(truth[0], tuple):
         return float(accuracy_score(truth, answers))
     table = MultiLabelBinarizer().fit([*truth, *answers])
+    if not len(table.classes_):  # no label anywhere
+        return 0.0
     hits = table.transform(truth), table.transform(answers)
     return float(f1_score(*hits, average="micro", zero_division=0.0))
 

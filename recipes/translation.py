@@ -46,7 +46,7 @@ from common import (
 )
 
 import textlstm
-from textlstm.data import EncodedPairs
+from textlstm.data import EncodedPairs, PhraseBookSource
 from textlstm.insight import draw_alignment
 from textlstm.tasks import Adam, TranslationScore, cosine_schedule, score_translations
 
@@ -89,12 +89,12 @@ def main() -> None:
     columns = {
         "source_language": flags.source_language,
         "target_language": flags.target_language,
+        "text_column": flags.text_column,
+        "label_column": flags.label_column,
         "header": flags.header,
         "encoding": flags.encoding,
     }
-    source = textlstm.open_pairs(
-        flags.data, text_column=flags.text_column, label_column=flags.label_column, **columns
-    )
+    source = textlstm.open_pairs(flags.data, **columns)
     split = textlstm.split_pairs(
         source,
         more=[textlstm.open_pairs(data, **columns) for data in flags.more_data],
@@ -268,6 +268,8 @@ def read_flags() -> argparse.Namespace:
         suits = {n: v for n, v in PHRASE_BOOK.items() if not (flags.init and n in of_new_models)}
         parser.set_defaults(**suits)
         flags = parser.parse_args()
+    if can_score():  # else it would tell only after the training that it cannot do this language
+        score_translations(["."], ["."], language=language(flags))
     return flags
 
 
@@ -368,7 +370,7 @@ def evaluate(flags, model, source, split) -> dict[str, float]:
         print('No scores: sacrebleu is not installed (pip install "textlstm[scores]")')
         return {}
     parts = {"test": list(split.pairs("test"))}
-    if source.name == "sample":
+    if isinstance(source, PhraseBookSource):
         parts["freely written"] = list(source.pairs("written"))
     scores = {}
     for name, pairs in parts.items():

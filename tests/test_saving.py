@@ -229,7 +229,9 @@ def test_no_table_is_copied_into_the_graph(exported, trained):
 
 def test_versions_count_up_and_nothing_is_overwritten(trained, exported):
     before = {p: p.stat().st_mtime_ns for p in exported.rglob("*")}
-    version = textlstm.export(trained, exported.parent)
+    score = np.float32(0.75)  # as `mean` of predictions gives it
+    version = textlstm.export(trained, exported.parent, scores={"accuracy": score})
+    assert "| accuracy | 0.7500 |" in (version / "assets.extra" / "README.md").read_text("utf-8")
     assert int(version.name) > int(exported.name)
     card = (version / "assets.extra" / "README.md").read_text("utf-8")
     assert card == (exported.parent / "README.md").read_text("utf-8")

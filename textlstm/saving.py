@@ -79,7 +79,11 @@ def export(
     check_export_folder(folder)
     number = max(_versions(folder), default=0) + 1
     versions = _package_versions()
-    card = _card(model, folder, number, scores or {}, about or {}, versions)
+    scores = {
+        name: score if isinstance(score, str) else float(score)
+        for name, score in (scores or {}).items()
+    }
+    card = _card(model, folder, number, scores, about or {}, versions)
     with _replacing(folder / str(number)) as partial:
         twin = _without_optimizer_state(model)
         if compact:
@@ -95,7 +99,7 @@ def export(
             "task": type(model).__name__,
             "name": folder.name,
             "max_tokens": model.max_tokens,
-            "scores": dict(scores or {}),
+            "scores": scores,
             "versions": versions,
             "signatures": _tensor_names(partial),
             "config": _readable_config(model),

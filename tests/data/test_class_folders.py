@@ -1,5 +1,6 @@
 """Class folders, in a folder and in archives, and what is left out of them."""
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -138,6 +139,19 @@ def test_hidden_files_are_no_texts(tmp_path):
     source = open_source(make(tmp_path, "zip", files))
     assert len(pairs(source, "train")) == 3
     assert "2 files" in source.notes[0] and ".DS_Store" in source.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["folder", "tgz", "zip"])
+def test_compressed_texts_are_decompressed(tmp_path, kind):
+    files = {f"{name}.gz": gzip.compress(text.encode()) for name, text in CLASSES.items()}
+    source = open_source(make(tmp_path, kind, files))
+    assert sorted(pairs(source, "all")) == [("goal", "sport"), ("match", "sport"), ("paint", "art")]
+
+
+def test_hidden_archives_are_not_opened(tmp_path):
+    make(tmp_path, "zip", CLASSES)
+    (tmp_path / "._set.zip").write_bytes(b"\xff")
+    assert len(pairs(open_source(tmp_path), "all")) == 3
 
 
 def test_table_beside_class_folders_is_noted(tmp_path):

@@ -51,10 +51,18 @@ def test_a_character_that_some_take_for_a_line_end_is_none(files):
     assert sides(source) == [("one\u2028two\x0bthree", "一\u0085二")]
 
 
+def test_two_names_of_one_part_are_refused(files):
+    names = ("train", "dev", "val")
+    folder = files(**{f"{name}.{ending}": "x\n" for name in names for ending in ("en", "zh")})
+    with pytest.raises(InputError, match="both 'dev' and 'val' could be the validation part; take"):
+        open_pairs(folder, source_language="en", target_language="zh")
+
+
 def test_a_folder_with_a_pair_of_files_for_each_part(files):
     names = ("train", "val", "test", "test_2017")
     contents = {f"{name}.en.gz": f"{name}\n" for name in names}
     contents |= {f"{name}.de": f"auf {name}\n" for name in names} | {"readme.md": "x"}
+    contents |= {"._train.en": "", "._train.de": ""}
     folder = files(**contents)
     source = open_pairs(folder, source_language="en", target_language="de")
     assert source.parts == ("train", "validation", "test", "test_2017")
@@ -80,6 +88,7 @@ def test_columns_by_name(files):
     for name, options in (
         ("a.tsv", {"text_column": "en", "label_column": "zh"}),
         ("a.tsv", {"source_language": "en", "target_language": "zh", "header": True}),
+        ("a.tsv", {"source_language": "en", "target_language": "zh"}),
         ("a.jsonl", {"source_language": "en", "target_language": "zh"}),
     ):
         assert sides(open_pairs(folder / name, **options)) == [("One.", "一。")]
@@ -89,10 +98,13 @@ def test_columns_by_name(files):
         open_pairs(folder / "a.tsv", text_column="1", label_column="3")
 
 
-def test_an_archive_with_one_table(tmp_path):
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_an_archive_with_one_table(tmp_path, name):
+    table = "One.\t一。\n".encode()
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("a.txt", "One.\t一。\n")
+        archive.writestr(name, gzip.compress(table) if name.endswith(".gz") else table)
         archive.writestr("_about.txt", "who made it")
+        archive.writestr("__MACOSX/a.txt", b"\xff")
     assert sides(open_pairs(tmp_path / "a.zip")) == [("One.", "一。")]
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         archive.writestr("readme", "x")

@@ -78,6 +78,23 @@ def test_more_data_is_for_training_and_brings_nothing_that_is_held_out():
     ]
 
 
+def test_a_limit_takes_as_much_of_further_data():
+    source, more = (
+        Listed(all=numbered(1000)),
+        Listed("more", all=[(f"more {n}", "多") for n in range(1000)]),
+    )
+    split = split_pairs(source, more=[more], test_size=0.4, validation_size=0.1, limit=300)
+    taken = sum(text.startswith("text") for text, _ in sides(split, "train"))
+    assert 70 < taken < 130  # of 500 and 1,000
+
+
+def test_what_is_tested_on_does_not_validate():
+    source = Listed(train=numbered(100), validation=[(f"held {n}", "v") for n in range(10)])
+    split = split_pairs(source, test_part="validation", validation_size=20)
+    assert split.counts == {"train": 80, "validation": 20, "test": 10}
+    assert all(text.startswith("text") for text, _ in sides(split, "validation"))
+
+
 def test_a_limit_takes_rows_from_all_over_each_part():
     split = split_pairs(Listed(all=numbered(1000)), test_size=0.3, limit=40)
     assert split.counts == {"train": 40, "validation": 40, "test": 40}

@@ -170,11 +170,15 @@ def test_folder_with_a_table_for_each_part(write, tmp_path):
     for part in ("train", "dev", "test"):
         write(f"set/{part}.tsv", f"text\tlabel\n{part} a\tx\n{part} b\ty\n")
     write("set/readme.md", "about")
+    write("set/.ipynb_checkpoints/train-checkpoint.csv", "text,label\n")
     source = open_source(tmp_path / "set")
     assert source.parts == ("train", "validation", "test")
     assert source.name == "set"
     assert [e.text for e in source.examples("validation")] == ["dev a", "dev b"]
-    assert source.notes == ["left out 1 file or folder beside the set: set/readme.md"]
+    assert source.notes == [
+        "left out 2 files or folders beside the set: set/readme.md, "
+        "set/.ipynb_checkpoints/train-checkpoint.csv"
+    ]
 
 
 def test_folder_with_one_table(write, tmp_path):
@@ -187,21 +191,47 @@ def test_folder_with_one_table(write, tmp_path):
     ]
 
 
+def test_a_link_is_read_by_its_own_name(write, tmp_path):
+    (tmp_path / "t.csv").symlink_to(write("blobs/3f2a9c", "text,label\na,x\nb,y\n"))
+    source = open_source(tmp_path / "t.csv")
+    assert (source.name, [e.where for e in source.examples("all")]) == ("t", ["t.csv:2", "t.csv:3"])
+
+
+def test_the_working_folder_has_its_own_name(write, tmp_path, monkeypatch):
+    write("set/a/t.csv", "text,label\na,x\nb,y\n")
+    monkeypatch.chdir(tmp_path / "set" / "a")
+    assert open_source(".").name == "a"
+    assert [e.where for e in rows("..")] == ["set/a/t.csv:2", "set/a/t.csv:3"]
+
+
+@pytest.mark.parametrize("name", ["reviews.csv", "reviews.csv.gz"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_table_in_an_archive(write, tmp_path, kind):
-    table = b"text,label\na,x\nb,y\n"
+def test_table_in_an_archive(tmp_path, kind, encoding, name):
+    table = "text,label\na,x\nb,y\n".encode(encoding)
+    table = gzip.compress(table) if name.endswith(".gz") else table
     path = tmp_path / f"set.{kind}"
     if kind == "zip":
         import zipfile
 
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("reviews.csv", table)
+            archive.writestr(name, table)
+            archive.writestr(f"__MACOSX/._{name}", b"\xff")
     else:
         with tarfile.open(path, "w:gz") as archive:
-            member = tarfile.TarInfo("./wrap/reviews.csv")
+            member = tarfile.TarInfo(f"./wrap/{name}")
             member.size = len(table)
             archive.addfile(member, io.BytesIO(table))
-    assert [e.text for e in rows(path)] == ["a", "b"]
+    assert [e.text for e in rows(path, encoding=encoding)] == ["a", "b"]
+
+
+def test_lines_of_spaces_are_no_rows(write):
+    for name, mark in (("t.csv", ","), ("t.tsv", "\t"), ("t.csv", "\t,")):
+        path = write(name, f"text{mark}label\n   \na{mark}x\n \u3000\r\nb{mark}y\n  ")
+        assert [(e.text.strip(), e.where) for e in rows(path)] == [
+            ("a", f"{name}:3"),
+            ("b", f"{name}:5"),
+        ]
 
 
 def test_rows_with_an_empty_text_are_left_out_and_noted_once(write):
@@ -251,6 +281,7 @@ MISTAKES = {
         ["a.csv", "not utf-16 after line 2", "--encoding"],
     ),
     "unknown encoding": ("a.csv", "text,label\na,x\n", {"encoding": "utf8x"}, ["utf8x", "gb18030"]),
+    "no encoding": ("a.csv", "text,label\na,x\n", {"encoding": "undefined"}, ["'undefined'"]),
     "no usual name": (
         "a.csv",
         "id,body\n1,x\n",
@@ -365,6 +396,18 @@ MISTAKES = {
         '{"text": "a\\ud83d", "label": "x"}\n',
         {},
         ["a.jsonl:1", "surrogate", "\\ud83d"],
+    ),
+    "JSON half surrogate as a label": (
+        "a.jsonl",
+        '{"text": "a", "label": ["x", "\\ud83d"]}\n',
+        {},
+        ["a.jsonl:1", "'label'", "surrogate", "\\ud83d"],
+    ),
+    "JSON number of too many digits": (
+        "a.jsonl",
+        f'{{"text": "a", "label": {"9" * 5_000}}}\n',
+        {},
+        ["a.jsonl:1", "more than 4,300 digits", "as a string"],
     ),
     "JSON without usual key": ("a.jsonl", '{"a": "b"}\n', {}, ["a.jsonl:1", "text, review", "'a'"]),
 }

@@ -54,6 +54,7 @@ def test_several_files_and_a_compressed_one_are_one_source(tmp_path):
     second = tmp_path / "b.txt.gz"
     second.write_bytes(gzip.compress(b"two"))
     empty = write(tmp_path / "c.txt", " \n")
+    assert texts(open_texts(tmp_path), "all") == ["one", "two"]
     source = open_texts([first, second, empty])
     assert texts(source, "all") == ["one", "two"]
     assert source.notes == ["left out 1 text with nothing in it: c.txt"]
@@ -107,10 +108,65 @@ def test_files_named_after_parts_are_of_them(tmp_path):
     assert [texts(source, part) for part in source.parts] == [["d", "a"], ["b"], ["c"]]
 
 
-def test_without_a_file_to_train_on_all_files_are_alike(tmp_path):
-    for name in ("test.txt", "book.txt"):
+def test_numbered_files_are_of_one_part(tmp_path):
+    for name in ("train-00.txt", "train-00001-of-00002.txt", "test_1.txt", "dev2.txt"):
         write(tmp_path / name, name)
-    assert texts(open_texts(tmp_path), "all") == ["book.txt", "test.txt"]
+    source = open_texts(tmp_path)
+    assert [(part, len(texts(source, part))) for part in source.parts] == [
+        ("train", 2),
+        ("validation", 1),
+        ("test", 1),
+    ]
+    assert source.notes == []
+
+
+def test_without_a_file_to_train_on_all_files_are_alike_with_a_note(tmp_path):
+    for name in ("test.txt", "book.txt", "latest.txt"):
+        write(tmp_path / "set" / name, name)
+    source = open_texts(tmp_path / "set")
+    assert texts(source, "all") == ["book.txt", "latest.txt", "test.txt"]
+    assert [note.split(";")[0] for note in source.notes] == ["trains also on set/test.txt"]
+
+
+def test_a_name_that_only_speaks_of_a_part_is_noted(tmp_path):
+    for name in ("train.txt", "test.txt", "wiki-test.txt"):
+        write(tmp_path / "set" / name, name)
+    source = open_texts(tmp_path / "set")
+    assert texts(source, "train") == ["train.txt", "wiki-test.txt"]
+    assert "trains also on set/wiki-test.txt; to hold" in source.notes[0]
+
+
+def test_files_about_the_data_are_no_texts(tmp_path):
+    about = ("README.md", "LICENSE.txt", "CHANGELOG.zh.rst", "sub/notice.txt.gz")
+    for name in ("train.txt", "test.txt", *about):
+        write(tmp_path / "set" / name, name)
+    source = open_texts(tmp_path / "set")
+    assert texts(source, "train") == ["train.txt"]
+    assert source.notes == [
+        "left out 4 files about the data: set/CHANGELOG.zh.rst, set/LICENSE.txt, set/README.md and "
+        "1 more; --files takes them"
+    ]
+    assert texts(open_texts(tmp_path / "set", files=["*.md"]), "all") == ["README.md"]
+
+
+def test_a_file_about_the_data_is_read_where_there_is_nothing_else(tmp_path):
+    write(tmp_path / "README.md", "about")
+    source = open_texts(tmp_path)
+    assert (texts(source, "all"), source.notes) == (["about"], [])
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("a.txt", "one")
+    assert texts(open_texts(tmp_path), "all") == ["one"]
+    write(tmp_path / "goods.csv", "text,label\ntwo,a\nthree,b\n")
+    assert texts(open_texts(tmp_path), "all") == ["two", "three"]
+
+
+def test_hidden_files_are_texts_only_by_name(tmp_path):
+    hidden = (".ipynb_checkpoints/a.txt", "__MACOSX/._a.txt", ".b.txt")
+    for name in ("a.txt", *hidden):
+        write(tmp_path / name, name)
+    for files in ((), ["*"], ["*.txt"]):
+        assert texts(open_texts(tmp_path, files=files), "all") == ["a.txt"]
+    assert texts(open_texts(tmp_path, files=["__MACOSX/*"]), "all") == ["__MACOSX/._a.txt"]
 
 
 def test_an_archive_or_a_folder_of_archives_is_read_in_place(tmp_path):

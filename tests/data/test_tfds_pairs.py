@@ -15,6 +15,7 @@ def data_dir(tmp_path_factory):
     languages = tfds.features.Translation(languages=["en", "zh"])
     rows = [{"en": "One.", "zh": "一。"}, {"en": "", "zh": "二。"}, {"en": "Three.", "zh": "三。"}]
     store(data_dir, "plain", languages, {"train": rows, "test": rows[2:]}, ("en", "zh"))
+    store(data_dir, "twice", languages, {"train": rows, "dev": rows, "val": rows})
     store(data_dir, "single", languages, {"all_rows": rows})
     nested = tfds.features.FeaturesDict(
         {"id": tfds.features.Text(), "translation": tfds.features.FeaturesDict(languages)}
@@ -77,6 +78,11 @@ def test_languages_inside_another_feature():
         ("tfds:single", {}, "which feature --source-language means is not said; .*: en, zh"),
         ("tfds:plain", {"target_language": "de"}, "--target-language means 'de' is none of its"),
         ("tfds:plain", {"target_language": "en"}, "both sides are 'en'"),
+        (
+            "tfds:twice",
+            {"source_language": "en", "target_language": "zh"},
+            "twice: both 'dev' and 'val' could be the validation part; save",
+        ),
         ("tfds:plane", {}, "no set 'plane'.*try plain"),
     ],
 )

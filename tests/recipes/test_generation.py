@@ -16,7 +16,7 @@ SMALL = ["--units", "8", "--embedding-dim", "8", "--window", "16", "--batch-size
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
     """One text of 3,000 characters."""
-    path = tmp_path_factory.mktemp("data") / "book.txt"
+    path = tmp_path_factory.mktemp("data") / "sample.txt"  # not the embedded sample
     path.write_text("".join(f"Verse {n} of the book.\n" for n in range(130)), "utf-8")
     return path
 
@@ -97,6 +97,7 @@ def test_other_tokens(book, tmp_path, monkeypatch, capfd, model_type):
         (["--data", "none.txt"], "data 'none.txt': there is no such file or folder"),
         (["--data", "{book}", "--init", "nowhere"], "nowhere: there is no such folder"),
         (["--data", "{book}", "--init", "x", "--units", "9"], "--units: the shape of the model"),
+        (["--data", "{book}", "--max-batch-tokens", "99"], "the texts are read in windows"),
         (["--data", "{book}", "--batch-size", "9999"], "give a smaller batch_size, or more text"),
         (["--data", "{book}", "--test-part", "dev"], "there is no part 'dev' to test on"),
         (["--data", "{empty}"], "empty: holds no text"),

@@ -15,7 +15,7 @@ SMALL = ["--units", "8", "--embedding-dim", "8", "--epochs", "1"]
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """A table of 200 pairs without a header, as https://www.manythings.org/anki has them."""
-    path = tmp_path_factory.mktemp("data") / "deu.txt"
+    path = tmp_path_factory.mktemp("data") / "sample.txt"  # not the embedded sample
     rows = [f"I have {n} cats.\tIch habe {n} Katzen.\tattribution {n}" for n in range(200)]
     path.write_text("\n".join(rows), "utf-8")
     return path

@@ -14,13 +14,13 @@ def test_balanced_is_scikit_learns_rule_over_the_classes_there_are():
     numbers = np.array([0] * 6 + [2] * 2, "int32")
     weights = read_class_weight("balanced", NAMES, numbers)
     expected = compute_class_weight("balanced", classes=np.array([0, 2]), y=numbers)
-    assert weights == pytest.approx({0: expected[0], 2: expected[1]})
+    assert weights == pytest.approx({0: expected[0], 1: 1.0, 2: expected[1]})
     of_rows = weights_of_rows(weights, numbers)
     assert of_rows[:6].sum() == pytest.approx(of_rows[6:].sum()) == pytest.approx(4)
 
 
 def test_names_and_numbers():
-    assert read_class_weight({"good": 2, 0: 0.5}, NAMES, None) == {1: 2.0, 0: 0.5}
+    assert read_class_weight({"good": 2, 0: 0.5}, NAMES, None) == {1: 2.0, 0: 0.5, 2: 1.0}
     np.testing.assert_array_equal(weights_of_rows({1: 2.0}, np.array([0, 1, 2])), [1, 2, 1])
 
 

@@ -136,6 +136,18 @@ def test_every_epoch_is_validated_and_a_callback_may_measure_too(letters, carry)
     assert len(set(measured)) == len(measured) > 3
 
 
+def test_it_is_exported_in_the_midst_of_a_training(letters, tmp_path):
+    model = make_model(letters)
+
+    def export(epoch, logs):
+        textlstm.export(model, tmp_path / "model")
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=export)
+    model.fit(LINES, carry_states=True, window=9, epochs=1, callbacks=[callback], verbose=0)
+    loaded = textlstm.load(tmp_path / "model")
+    np.testing.assert_allclose(loaded.score(LINES), model.score(LINES), rtol=1e-5)
+
+
 @pytest.mark.parametrize("carry", [True, False])
 def test_it_learns(letters, carry):
     model = make_model(letters, units=32, dropout=0.0, input_dropout=0.0)

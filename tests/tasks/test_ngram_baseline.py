@@ -13,6 +13,14 @@ def test_learns_words_bigrams_and_chinese_characters():
     assert baseline.score(asked, answers) == 1.0
 
 
+def test_texts_without_a_word_that_comes_twice():
+    names = [f"{'ka' if n % 2 else 'to'}{n:04d}{'mo' if n % 2 else 'ri'}" for n in range(2500)]
+    baseline = train_ngram_baseline(names, ["even", "odd"] * 1250)
+    assert baseline.predict(["ka9999mo", "to9999ri"]).tolist() == ["odd", "even"]
+    baseline = train_ngram_baseline(["!!", "??", ":)", ":("], ["a", "b", "c", "d"])
+    assert baseline.predict(["!", ":)"]).tolist() == ["a", "c"]
+
+
 def test_tuples_of_labels():
     texts = ["funny film", "sad film", "funny and sad film", "a film"] * 5
     labels = [("comedy",), ("drama",), ("drama", "comedy"), ()] * 5

@@ -139,6 +139,10 @@ def test_sample_and_class_weights_count(make_classifier):
 def test_sample_weights_that_do_not_fit_are_named(make_classifier):
     model = make_classifier()
     corpus = model.encode(["one", "two"], [0, 1])
+    with pytest.raises(InputError, match="the labels come with a corpus"):
+        model.evaluate(corpus, [1, 0])
+    with pytest.raises(InputError, match="the labels come with a corpus"):
+        model.fit(model.encode(["one", "two"]), [1, 0])
     for x, y in ((["one", "two"], [0, 1]), (corpus, None)):
         with pytest.raises(InputError, match=r"2 rows and a sample_weight of shape \(3,\)"):
             model.fit(x, y, sample_weight=[1, 2, 3], verbose=0)

@@ -10,6 +10,7 @@ import pytest
 
 from textlstm import InputError
 from textlstm.cells import LSTMCell
+from textlstm.tasks import WeightAverage
 
 SCRIPT = Path(__file__).with_name("interrupted_training.py")
 
@@ -79,6 +80,39 @@ def test_early_stopping_is_kept_without_validation_and_epochs_may_begin_later(
     epochs, best = train(3, initial_epoch=2)
     assert epochs == [2]
     assert train(3) == ([], best)
+
+
+def test_what_another_callback_stopped_goes_on(make_classifier, tmp_path):
+    class OutOfTime(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    def train(*callbacks):
+        options = {"epochs": 3, "validation_split": 0, "checkpoint": tmp_path, "verbose": 0}
+        data = ["one", "two"] * 4, [0, 1] * 4
+        return make_classifier().fit(*data, callbacks=callbacks, **options).epoch
+
+    assert train(OutOfTime()) == [0]
+    assert train() == [1, 2]
+    assert train() == []
+
+
+def test_an_average_among_the_callbacks_is_kept_too(make_classifier, tmp_path):
+    def train(epochs, folder):
+        keras.utils.set_random_seed(1)
+        model = make_classifier()
+        options = {"validation_split": 0, "checkpoint": tmp_path / folder, "verbose": 0}
+        data = ["one", "two", "three", "four"] * 8, [0, 1] * 16
+        model.fit(*data, epochs=epochs, callbacks=[WeightAverage(0.9)], batch_size=8, **options)
+        return model
+
+    train(1, "cut")
+    again, whole = train(3, "cut"), train(3, "whole")
+    keras.tree.map_structure(
+        np.testing.assert_array_equal, again.get_weights(), whole.get_weights()
+    )
+    with pytest.raises(InputError, match="two averages of the weights"):
+        again.fit(["a", "b"], [0, 1], callbacks=[WeightAverage(0.9)], average_weights=0.9)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 half"])

@@ -241,6 +241,8 @@ def test_a_callback_tells_the_bleu_of_every_epoch():
     model = make_translator(units=8)
     texts, translations = pairs(30, seed=3, longest=8)
     score = TranslationScore(texts[:10], translations[:10])
+    with pytest.raises(InputError, match="10 translations and 9 references"):
+        TranslationScore(texts[:10], translations[:9])
     stopping = keras.callbacks.EarlyStopping(
         monitor="val_bleu", mode="max", patience=5, restore_best_weights=True
     )

@@ -73,8 +73,28 @@ def test_a_line_break_is_a_word_if_it_is_listed_and_else_a_space():
     assert [plain.pieces[id] for id in ids] == ["▁the", "▁cat"]
 
 
+@pytest.mark.parametrize("space", ["\t", "\r", "\f", "\u00a0", "\u2028", "\u3000"])
+def test_other_white_space_is_a_character_of_words(space):
+    words = [f"a{space}b", space, f"{space}a", f"b{space}", "a", "b"]
+    tokenizer = SentencePieceTokenizer.of_words(words)
+    ids = tokenizer.encode(" ".join(words))
+    assert [tokenizer.pieces[id] for id in ids[:-1]] == [f"▁{word}" for word in words]
+    assert tokenizer.decode(ids) == " ".join(words)
+    in_graph, _ = tokenizer.graph.encode(tf.constant([" ".join(words)]))
+    assert in_graph.numpy()[0].tolist() == ids.tolist()
+
+
 @pytest.mark.parametrize(
-    "words, message", [([], "no word"), (["a", "b", "a"], "word 2 'a'"), (["a b"], "word 0 'a b'")]
+    "words, message",
+    [
+        ([], "no word"),
+        (["a", "b", "a"], "word 2 'a'; give every word once"),
+        ([""], "word 0 ''"),
+        (["a b"], "word 0 'a b', which holds a space"),
+        (["a\nb"], "holds a line break"),
+        (["a", "▁b"], "word 1 '▁b', which holds U.2581, .*--model-type unigram"),
+        (["a\0"], "holds NUL"),
+    ],
 )
 def test_words_that_are_none(words, message):
     with pytest.raises(InputError, match=message):

@@ -107,6 +107,7 @@ class BucketedBatches(keras.utils.PyDataset):
                     f"rows; {with_labels=}, the shape is {sample_weights.shape}"
                 )
         self.corpus = corpus
+        self.batch_size = batch_size
         self.pad_id = pad_id
         self.shuffle = shuffle
         self.seed = seed

@@ -7,7 +7,8 @@ What is looked for, in this order:
    in a folder, in an archive, or spread over several archives in a folder (the IMDb reviews);
 3. exactly one table.
 
-A folder that only wraps the rest (`aclImdb/`) is looked through.
+A folder that only wraps the rest (`aclImdb/`) is looked through. Hidden files, and the `__MACOSX`
+folder that macOS adds to archives, are left out.
 """
 
 from collections import Counter
@@ -19,7 +20,9 @@ from textlstm.data.file_trees import (
     ARCHIVE_ENDINGS,
     FileTree,
     Parts,
-    open_archive,
+    archives_in,
+    given_name,
+    is_hidden,
     open_tree_of_files,
 )
 from textlstm.data.reading import decode, readable
@@ -88,9 +91,8 @@ def open_tree(path: Path, name: str, columns: Columns, encoding: str) -> Source:
     found = _Found([open_tree_of_files(path)])
     if path.is_dir() and not found.tables and len(found.training_classes) < 2:
         # Only now: an archive beside its own unpacked files would give every text twice.
-        archives = sorted(p for p in path.iterdir() if has_ending(p.name, ARCHIVE_ENDINGS))
-        if archives:
-            found = _Found([open_archive(archive) for archive in archives])
+        if archives := archives_in(path):
+            found = _Found(archives)
     if found.tables and (found.has_train_table or len(found.training_classes) < 2):
         return _open_tables(path, found, name, columns, encoding)
     columns.refuse_table_flags(f"{path}: class folders")
@@ -105,7 +107,7 @@ class _Found:
 
     Attributes:
         held: each tree with the number of texts that lie directly in each of its folders.
-        tables: every table.
+        tables: every table that is not hidden.
         classes: the path of each class folder, by part and label.
         others: the folders of texts that are no class folders, and the other files.
     """
@@ -117,7 +119,7 @@ class _Found:
         for tree in trees:
             counts: Counter[Parts] = Counter()
             for file in tree.paths():
-                if has_ending(file[-1], TABLE_ENDINGS):
+                if has_ending(file[-1], TABLE_ENDINGS) and not is_hidden(file):
                     self.tables.append((tree, file))
                 elif len(file) > 1 and _is_text(file):
                     counts[file[:-1]] += 1
@@ -194,7 +196,7 @@ def _open_class_folders(path: Path, found: _Found, name: str, encoding: str) -> 
         )
     return ClassFolders(
         name,
-        f"class folders in {path.resolve().name}: {', '.join(sorted(found.training_classes))}",
+        f"class folders in {given_name(path)}: {', '.join(sorted(found.training_classes))}",
         [(tree, set(counts)) for tree, counts in found.held],
         {part: {f: label for label, f in found.classes[part].items()} for part in found.classes},
         encoding,
@@ -228,7 +230,7 @@ def _open_tables(
     chosen, left_out = _choose_tables(path, found.tables)
     return TableSource(
         name,
-        f"{', '.join('/'.join(file) for _, file in chosen.values())} in {path.resolve().name}",
+        f"{', '.join('/'.join(file) for _, file in chosen.values())} in {given_name(path)}",
         {part: TableFile(tree, file, encoding) for part, (tree, file) in chosen.items()},
         columns,
         _other_notes(found.others + left_out),
@@ -276,8 +278,7 @@ def _table_part(file: Parts) -> str | None:
 
 def _is_text(path: Parts) -> bool:
     """Whether the file can be a text: not hidden, no archive, and no table."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path)
-    return not hidden and not has_ending(path[-1], (*ARCHIVE_ENDINGS, *TABLE_ENDINGS))
+    return not is_hidden(path) and not has_ending(path[-1], (*ARCHIVE_ENDINGS, *TABLE_ENDINGS))
 
 
 def _other_notes(others: list[str]) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 Archives are read member by member and never unpacked: a set of 100,000 small texts is one file on
 disk, not 100,000. A path is a tuple of its components. The order of files is that of the archive,
-and for a folder the sorted one, so it is the same on every machine.
+and for a folder the sorted one, so it is the same on every machine. A file whose name ends with
+`.gz` is decompressed, wherever it lies.
 """
 
 import bz2
@@ -14,6 +15,7 @@ import tarfile
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,25 +49,34 @@ class FileTree(ABC):
 
     @abstractmethod
     def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
-        """Yields path and open stream of every file that is wanted."""
+        """Yields path and open stream of every file that is wanted, its bytes as they lie there."""
 
     def files(self, folders: Container[Parts]) -> Iterator[tuple[Parts, BinaryIO]]:
         """Yields path and open stream of every file that lies directly in one of `folders`."""
-        return self._files(lambda path: path[:-1] in folders)
+        return self._decompressed(lambda path: path[:-1] in folders)
 
     def chosen(self, paths: Container[Parts]) -> Iterator[tuple[Parts, BinaryIO]]:
         """Yields path and open stream of every file whose path is one of `paths`."""
-        return self._files(lambda path: path in paths)
+        return self._decompressed(lambda path: path in paths)
 
     def file(self, wanted: Parts) -> Iterator[BinaryIO]:
         """Yields the open stream of one file, closed when the iterator goes on."""
-        for _, stream in self._files(lambda path: path == wanted):
+        for _, stream in self._decompressed(lambda path: path == wanted):
             yield stream
             return
 
+    def _decompressed(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
+        with closing(self._files(wanted)) as files:
+            for path, stream in files:
+                if self.where(path).lower().endswith(".gz"):
+                    with gzip.open(stream) as decompressed:
+                        yield path, decompressed
+                else:
+                    yield path, stream
+
     def where(self, path: Parts) -> str:
         """Returns how messages name one of the files."""
-        return "/".join((self.path.resolve().name, *path))
+        return "/".join((given_name(self.path), *path))
 
 
 class Folder(FileTree):
@@ -142,8 +153,7 @@ class SingleFile(FileTree):
 
     def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
         with readable(str(self.path)):
-            opener = gzip.open if self.path.suffix.lower() == ".gz" else open
-            with opener(self.path, "rb") as stream:
+            with open(self.path, "rb") as stream:
                 yield (), stream
 
 
@@ -157,6 +167,30 @@ def open_tree_of_files(path: Path) -> FileTree:
     return Folder(path) if path.is_dir() else open_archive(path)
 
 
+def archives_in(folder: Path) -> list[FileTree]:
+    """Returns the trees of the archives that lie directly in `folder`, without hidden ones."""
+    with readable(str(folder)):
+        names = sorted(path.name for path in folder.iterdir())
+    return [
+        open_archive(folder / name)
+        for name in names
+        if name.lower().endswith(ARCHIVE_ENDINGS) and not is_hidden((name,))
+    ]
+
+
+def is_hidden(path: Parts) -> bool:
+    """Whether a file is hidden, or lies in a hidden folder or in what macOS adds to archives."""
+    return any(name.startswith(".") or name == "__MACOSX" for name in path)
+
+
+def given_name(path: Path) -> str:
+    """Returns the last name of `path` as it was given; for `.` and `..` that of the folder meant.
+
+    Links are not followed: what they lead to may have a name without an ending.
+    """
+    return path.resolve().name if path.name in ("", "..") else path.name
+
+
 def short_name(path: Path, endings: Sequence[str] = ()) -> str:
     """Returns a file's name without its ending, with what does not fit a folder's name as `-`.
 
@@ -164,7 +198,7 @@ def short_name(path: Path, endings: Sequence[str] = ()) -> str:
         path: of the file or folder.
         endings: those that are taken off files.
     """
-    name = path.resolve().name
+    name = given_name(path)
     if path.is_file():
         for ending in sorted(endings, key=len, reverse=True):
             if name.lower().endswith(ending):

@@ -10,14 +10,19 @@ from itertools import zip_longest
 from pathlib import Path
 
 from textlstm.data.examples import PART_NAMES, standard_part
-from textlstm.data.file_trees import ARCHIVE_ENDINGS, SingleFile, open_archive
+from textlstm.data.file_trees import (
+    ARCHIVE_ENDINGS,
+    SingleFile,
+    given_name,
+    is_hidden,
+    open_archive,
+)
 from textlstm.data.pairs import Pair, PairSource
 from textlstm.data.reading import lines, readable
 from textlstm.data.table_files import TABLE_ENDINGS, Columns, TableFile, has_ending
 from textlstm.errors import InputError
 
 PAIR_TABLE_ENDINGS = (*TABLE_ENDINGS, ".txt", ".txt.gz")
-_PLAIN_TABLES = tuple(ending for ending in PAIR_TABLE_ENDINGS if not ending.endswith(".gz"))
 _BY_POSITION = Columns("0", "1")
 
 
@@ -101,19 +106,21 @@ def aligned_folder(
     """Returns the source of a folder with `PART.LANGUAGE` files, each perhaps with `.gz`.
 
     Args:
-        folder: the folder; its subfolders are not looked at.
+        folder: the folder; its subfolders are not looked at, nor are hidden files.
         name: of the source.
         languages: the endings of the files of both sides.
         encoding: of the files.
 
     Raises:
-        InputError: if there is no such pair of files, or no part to train on.
+        InputError: if there is no such pair of files, no part to train on, or a part under two
+            names, such as dev and val.
     """
     by_language: dict[str, dict[str, Path]] = {language: {} for language in languages}
     with readable(str(folder)):
         for path in sorted(folder.iterdir()):
             stem, _, language = path.name.removesuffix(".gz").rpartition(".")
-            if path.is_file() and stem and language in by_language:
+            is_data = path.is_file() and not is_hidden((path.name,))
+            if is_data and stem and language in by_language:
                 by_language[language][stem] = path
     source, target = (by_language[language] for language in languages)
     stems = [stem for stem in source if stem in target]
@@ -122,7 +129,7 @@ def aligned_folder(
             f"{folder}: holds no two files of one name that end with .{languages[0]} and "
             f".{languages[1]}, such as train.{languages[0]} and train.{languages[1]}"
         )
-    parts = {standard_part(stem) or stem: stem for stem in stems}
+    parts = named_parts(stems, str(folder), "take the files of one of them away")
     if len(parts) == 1:
         parts = {"all": stems[0]}
     elif "train" not in parts:
@@ -130,9 +137,31 @@ def aligned_folder(
             f"{folder}: has no files called train.{languages[0]} and train.{languages[1]} to train "
             f"on; the pairs there are called {', '.join(stems)}"
         )
-    order = sorted(parts, key=lambda part: (*PART_NAMES, part).index(part))
-    files = {part: (source[parts[part]], target[parts[part]]) for part in order}
-    return AlignedSource(name, f"aligned files in {folder.resolve().name}", files, encoding)
+    files = {part: (source[stem], target[stem]) for part, stem in parts.items()}
+    return AlignedSource(name, f"aligned files in {given_name(folder)}", files, encoding)
+
+
+def named_parts(names: Sequence[str], place: str, advice: str) -> dict[str, str]:
+    """Returns which of `names` is that of each part; the training part comes first.
+
+    Args:
+        names: those of the data; one that means no usual part is a part of its own.
+        place: where they stand, for the error.
+        advice: what to do about two names of one part.
+
+    Raises:
+        InputError: if two names mean the same part.
+    """
+    parts: dict[str, str] = {}
+    for name in names:
+        part = standard_part(name) or name
+        if part in parts:
+            raise InputError(
+                f"{place}: both {parts[part]!r} and {name!r} could be the {part} part; {advice}"
+            )
+        parts[part] = name
+    order = (*PART_NAMES, *parts)
+    return {part: parts[part] for part in sorted(parts, key=order.index)}
 
 
 def pair_table(path: Path, name: str, columns: Columns, encoding: str) -> PairTable:
@@ -147,7 +176,7 @@ def pair_table(path: Path, name: str, columns: Columns, encoding: str) -> PairTa
         tables = [
             p
             for p in tree.paths()
-            if has_ending(p[-1], _PLAIN_TABLES) and not p[-1].startswith((".", "_"))
+            if has_ending(p[-1], PAIR_TABLE_ENDINGS) and not (is_hidden(p) or p[-1].startswith("_"))
         ]
         if len(tables) != 1:
             found = ", ".join("/".join(p) for p in tables[:5]) or "none"

@@ -46,7 +46,7 @@ def open_pairs(
             0. Default: the source language, where columns have names; else the first.
         label_column: likewise for the translations; else the second.
         header: for `.csv`, `.tsv` and `.txt`: whether the first row names the columns. Default: it
-            does not, unless columns are given by name.
+            does if columns are given by name, or both languages stand in it; else it does not.
         encoding: of the files. Default: "utf-8"; a byte order mark is taken off.
 
     Raises:
@@ -78,12 +78,15 @@ def open_pairs(
         return open_tfds_pairs(str(data), *columns, encoding)
     path = Path(data).expanduser()
     if path.is_file() and has_ending(path.name, _TABLES):
-        named = text_column is None and label_column is None
-        by_name = header or has_ending(path.name, (".jsonl", ".jsonl.gz"))
-        if named and by_name and None not in languages:
-            text_column, label_column = languages
+        name = short_name(path, _TABLES)
+        if text_column is None and label_column is None and None not in languages:
+            by_name = Columns(*languages, header)
+            if header or has_ending(path.name, (".jsonl", ".jsonl.gz")):
+                return pair_table(path, name, by_name, encoding)
+            if header is None and _has_columns(path, by_name, encoding):
+                return pair_table(path, name, by_name, encoding)
         columns = Columns(text_column, label_column, header)
-        return pair_table(path, short_name(path, _TABLES), columns, encoding)
+        return pair_table(path, name, columns, encoding)
     if path.is_dir():
         return aligned_folder(path, short_name(path), _both(languages, path), encoding)
     if path.exists():
@@ -99,6 +102,16 @@ def open_pairs(
         f"data {str(data)!r}: there is no such file or folder, nor files of that name that end "
         "with a language (--source-language, --target-language)"
     )
+
+
+def _has_columns(path: Path, columns: Columns, encoding: str) -> bool:
+    """Says whether the first row of a table names such columns."""
+    table = pair_table(path, path.name, columns, encoding)
+    try:
+        next(table.pairs(table.parts[0]), None)
+    except InputError:  # read by position it is told what else is the matter
+        return False
+    return True
 
 
 def _open_two(data: Sequence[str | Path], encoding: str) -> PairSource:

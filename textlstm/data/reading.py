@@ -39,7 +39,7 @@ def check_encoding(encoding: str) -> str:
     """Returns `encoding`, or raises an `InputError` if Python knows no such text encoding."""
     try:
         "".encode(encoding)
-    except LookupError:
+    except (LookupError, ValueError):  # "undefined" is a codec that fails with UnicodeError
         raise InputError(
             f"encoding {encoding!r} is unknown; give a name such as utf-8, gb18030, windows-1252"
         ) from None
@@ -113,8 +113,26 @@ def _has_plain_newlines(encoding: str) -> bool:
     return "\n".encode(encoding.lower().replace("_", "-").removesuffix("-sig")) == b"\n"
 
 
+class _ForwardOnly(io.RawIOBase):
+    """A stream that cannot seek, and says so: a tar archive's fails when it is asked."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+
+    def readable(self) -> bool:
+        """Returns that it can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Reads into `buffer`; returns the number of bytes."""
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 def _wide_lines(stream: BinaryIO, encoding: str, where: str) -> Iterator[tuple[int, str]]:
-    text = io.TextIOWrapper(stream, encoding=encoding, newline="\n")
+    buffered = io.BufferedReader(_ForwardOnly(stream))
+    text = io.TextIOWrapper(buffered, encoding=encoding, newline="\n")
     row = 0
     try:
         for row, line in enumerate(text, start=1):  # noqa: B007 (the error needs it)

@@ -107,9 +107,12 @@ class RowSplit:
         """Yields the number, row and source of what may be trained on, and if it is held out."""
         for number, row in self._stretch("train"):
             yield number, row, self.source, self._is_held_out(row)
+        # Numbers from the same stretch, so that a limit takes as much of one source as of another.
+        low, high = self._stretches["train"]
         for source in self._more:
             for row in source.rows(source.parts[0]):
-                yield self._draw(row), row, source, self._is_held_out(row)
+                number = low + (high - low) * self._draw(row)
+                yield number, row, source, self._is_held_out(row)
 
     def _leaves_out_leaks(self, source: PartedSource) -> bool:
         return self._remove_leaks or source is not self.source
@@ -219,5 +222,6 @@ def own_parts(source: PartedSource, test_part: str | None) -> dict[str, str]:
                 f"{source.name}: there is no part {test_part!r} to test on; the parts are "
                 f"{', '.join(source.parts)}"
             )
-        own["test"] = test_part
+        # What is tested on is not what the training is stopped by.
+        own = {part: name for part, name in own.items() if name != test_part} | {"test": test_part}
     return own

@@ -158,7 +158,12 @@ class Split:
             if used is not None and not used[row]:
                 continue
             number = draw(example.text, self._seed)
-            yield _part(number, shares, rest), number, example
+            part = _part(number, shares, rest)
+            if source is not self.source:
+                # As of the training rows of the source: a limit takes as much of each.
+                held_out = sum(self._shares.values())
+                number = held_out + (1 - held_out) * number
+            yield part, number, example
 
     def _survey(self, limit: int | None, deduplicate: bool, remove_leaks: bool) -> None:
         """Reads all parts once: counts, label names, limits, and texts that repeat or leak."""

@@ -10,8 +10,8 @@ r"""Tables of text and label: `.csv`, `.tsv` and `.jsonl`, each also as `.gz`.
 
 Columns are found by name in the header (or among the keys of the objects). Columns given as
 positions, counted from 0, mean that there is no header: every line is data, unless it is said that
-there is one. Lines that are wholly blank are no rows. A row is named by the line on which it
-begins, the first line being 1, as editors count.
+there is one. Lines that are wholly blank, or of spaces alone, are no rows. A row is named by the
+line on which it begins, the first line being 1, as editors count.
 
 A row may have several labels: in `.csv` and `.tsv` the label field is then cut at a separator that
 the user names ("comedy|drama"; an empty field means no label), in `.jsonl` the label is a list.
@@ -19,6 +19,7 @@ the user names ("comedy|drama"; an empty field means no label), in `.jsonl` the 
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -311,7 +312,8 @@ def _csv_rows(text_lines: Iterator[str], name: str) -> Iterator[tuple[int, list[
                 f"{name}:{begins}: broken quote or line end ({error}{seen}); a field that holds a "
                 'comma, quote or line end is quoted with ", and a quote inside is written ""'
             ) from None
-        if fields:
+        is_blank = not fields or len(fields) == 1 and fields[0].isspace()
+        if not is_blank:
             yield begins, fields
 
 
@@ -319,7 +321,7 @@ def _tsv_rows(text_lines: Iterator[str], name: str) -> Iterator[tuple[int, list[
     del name
     for number, line in enumerate(text_lines, start=1):
         line = line.removesuffix("\n").removesuffix("\r")
-        if line:
+        if line.strip() or "\t" in line:
             yield number, line.split("\t")
 
 
@@ -328,6 +330,11 @@ def _json_object(line: str, where: str) -> dict:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{where}: is not JSON ({error}); write one object a line") from None
+    except ValueError:  # the only other thing that Python's reader refuses
+        limit = sys.get_int_max_str_digits()
+        raise InputError(
+            f"{where}: holds a whole number of more than {limit:,} digits; write it as a string"
+        ) from None
     if not isinstance(row, dict):
         raise InputError(
             f"{where}: is a JSON {type(row).__name__}, not an object; "
@@ -340,6 +347,11 @@ def _json_text(row: dict, key: str, where: str) -> str:
     text = row.get(key)
     if not isinstance(text, str):
         raise InputError(f"{where}: {key!r} is {_json_shown(row, key)}, not a string")
+    _check_characters(text, key, where)
+    return text
+
+
+def _check_characters(text: str, key: str, where: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -347,21 +359,19 @@ def _json_text(row: dict, key: str, where: str) -> str:
             f"{where}: {key!r} holds half a surrogate pair, \\u{ord(text[error.start]):04x}, "
             "which is no character; mend the escape"
         ) from None
-    return text
 
 
 def _json_label(row: dict, key: str, where: str) -> str | tuple[str, ...]:
     value = row.get(key)
-    if isinstance(value, list):
-        names = [_json_label_name(item) for item in value]
-        if None not in names:
-            return _label_list(names)
-    elif (name := _json_label_name(value)) is not None:
-        return name
-    raise InputError(
-        f"{where}: has no label: {key!r} is {_json_shown(row, key)}; give a string or a number, "
-        "or a list of them"
-    )
+    names = [_json_label_name(item) for item in (value if isinstance(value, list) else [value])]
+    if None in names:
+        raise InputError(
+            f"{where}: has no label: {key!r} is {_json_shown(row, key)}; give a string or a "
+            "number, or a list of them"
+        )
+    for name in names:
+        _check_characters(name, key, where)
+    return _label_list(names) if isinstance(value, list) else names[0]
 
 
 def _json_label_name(value: object) -> str | None:

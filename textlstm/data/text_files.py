@@ -4,6 +4,7 @@ A file is one text, or each of its paragraphs or lines is. Paragraphs are parted
 which belong to none.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
@@ -11,11 +12,11 @@ from pathlib import Path
 
 from textlstm.data.examples import PART_NAMES, standard_part
 from textlstm.data.file_trees import (
-    ARCHIVE_ENDINGS,
     FileTree,
     Parts,
     SingleFile,
-    open_archive,
+    archives_in,
+    is_hidden,
     open_tree_of_files,
 )
 from textlstm.data.reading import lines, readable
@@ -25,6 +26,13 @@ from textlstm.errors import InputError
 
 TEXT_ENDINGS = (".txt", ".text", ".md", ".rst", ".tokens", ".txt.gz")
 UNITS = ("file", "paragraph", "line")
+
+# What the first dotted piece of a file's name is, in lower case, where it tells about the data.
+_ABOUT_DATA = ("readme", "license", "changelog", "notice")
+# "-00" of train-00.txt, and "-00000-of-00002" of train-00000-of-00002.txt.
+_FILE_NUMBER = re.compile(r"[-_]?\d+([-_]of[-_]\d+)?$")
+
+Found = list[tuple[FileTree, Parts]]
 
 
 class TextFiles(TextSource):
@@ -43,7 +51,7 @@ class TextFiles(TextSource):
         self,
         name: str,
         description: str,
-        files: dict[str, list[tuple[FileTree, Parts]]],
+        files: dict[str, Found],
         unit: str,
         encoding: str,
         notes: tuple[str, ...] = (),
@@ -100,56 +108,74 @@ def text_tree(
 ) -> TextFiles | None:
     """Returns the source of a folder or archive; of a folder of archives, of what is in these.
 
-    A file is of the part that its path names: `train/a.txt`, `valid.txt`, `wiki.test.tokens`. Where
-    no path names the part to train on, all are of one part.
+    A file is of the part that its path names: `train/a.txt`, `train-00.txt`, `valid.txt`,
+    `wiki.test.tokens`. Where no path names the part to train on, all are of one part.
 
     Args:
         path: of the folder or archive.
         name: of the source.
-        patterns: of the paths of files to take, such as "*/pos/*"; none for all text files.
+        patterns: of the paths of files to take, such as "*/pos/*"; none for all text files but
+            README, LICENSE, CHANGELOG and NOTICE, which are taken where there is nothing else.
+            Hidden files and `__MACOSX` are taken only by a pattern that spells their name, such as
+            ".drafts/*".
         unit: what a text is.
         encoding: name of the files' encoding.
 
     Returns:
         The source; `None` if, where all text files are asked for, there are tables in their place.
+        Its notes name files that were left out, or are trained on though they may be held out.
 
     Raises:
         InputError: if there is no such file.
     """
     held = _paths([open_tree_of_files(path)])
     found = _chosen(held, patterns)
-    if not (found or patterns) and any(has_ending(p[-1], TABLE_ENDINGS) for _, p in held):
+    if not found and path.is_dir() and (patterns or not _has_table(held)):
+        held += _paths(archives_in(path))
+        found = _chosen(held, patterns)
+    if not (found or patterns) and _has_table(held):
         return None
-    if not found and path.is_dir():
-        archives = sorted(p for p in path.iterdir() if has_ending(p.name, ARCHIVE_ENDINGS))
-        found = _chosen(_paths([open_archive(archive) for archive in archives]), patterns)
+    left_out = [] if patterns else [(t, p) for t, p in _texts(held) if _tells_about_data(p)]
+    if not found:
+        found, left_out = left_out, []
     if not found:
         wanted = " or ".join(patterns) if patterns else f"ending with {', '.join(TEXT_ENDINGS)}"
         raise InputError(f"{path}: holds no files {wanted}; say which with --files PATTERN")
     parts = _by_part(found)
-    return TextFiles(name, _describe(len(found), name, unit), parts, unit, encoding)
+    notes = (*_notes_on_left_out(left_out), *_notes_on_parts(parts))
+    return TextFiles(name, _describe(len(found), name, unit), parts, unit, encoding, notes)
 
 
-def _paths(trees: Sequence[FileTree]) -> list[tuple[FileTree, Parts]]:
+def _paths(trees: Sequence[FileTree]) -> Found:
     return [(tree, path) for tree in trees for path in tree.paths()]
 
 
-def _chosen(
-    held: Sequence[tuple[FileTree, Parts]], patterns: Sequence[str]
-) -> list[tuple[FileTree, Parts]]:
-    return [
-        (tree, path)
-        for tree, path in held
-        if (
-            any(fnmatchcase("/".join(path), pattern) for pattern in patterns)
-            if patterns
-            else has_ending(path[-1], TEXT_ENDINGS)
-        )
-    ]
+def _chosen(held: Found, patterns: Sequence[str]) -> Found:
+    if patterns:
+        return [(t, path) for t, path in held if any(_matches(path, p) for p in patterns)]
+    return [(t, path) for t, path in _texts(held) if not _tells_about_data(path)]
 
 
-def _by_part(found: list[tuple[FileTree, Parts]]) -> dict[str, list[tuple[FileTree, Parts]]]:
-    by_part: dict[str, list] = {}
+def _matches(path: Parts, pattern: str) -> bool:
+    """Whether `pattern` takes a file; as in a shell, `*` takes nothing that is hidden."""
+    spells_hidden = is_hidden(tuple(pattern.split("/")))
+    return fnmatchcase("/".join(path), pattern) and (spells_hidden or not is_hidden(path))
+
+
+def _texts(held: Found) -> Found:
+    return [(t, p) for t, p in held if has_ending(p[-1], TEXT_ENDINGS) and not is_hidden(p)]
+
+
+def _tells_about_data(path: Parts) -> bool:
+    return path[-1].split(".")[0].lower() in _ABOUT_DATA
+
+
+def _has_table(held: Found) -> bool:
+    return any(has_ending(path[-1], TABLE_ENDINGS) and not is_hidden(path) for _, path in held)
+
+
+def _by_part(found: Found) -> dict[str, Found]:
+    by_part: dict[str, Found] = {}
     for tree, path in found:
         by_part.setdefault(_part_named(path), []).append((tree, path))
     if "train" not in by_part:
@@ -160,9 +186,43 @@ def _by_part(found: list[tuple[FileTree, Parts]]) -> dict[str, list[tuple[FileTr
 
 
 def _part_named(path: Parts) -> str:
-    """Returns the part that a folder or a dotted piece of the file's name is called by, or ""."""
-    names = (*path[:-1], *path[-1].split("."))
+    """Returns the part that a folder or a dotted piece of the file's name is called by, or "".
+
+    The number of a file of several, as in `train-00.txt`, does not count.
+    """
+    names = (_FILE_NUMBER.sub("", name) for name in (*path[:-1], *path[-1].split(".")))
     return next((part for part in map(standard_part, names) if part), "")
+
+
+def _notes_on_left_out(files: Found) -> list[str]:
+    if not files:
+        return []
+    count, them = ("1 file", "it") if len(files) == 1 else (f"{len(files):,} files", "them")
+    return [f"left out {count} about the data: {_some(files)}; --files takes {them}"]
+
+
+def _notes_on_parts(parts: dict[str, Found]) -> list[str]:
+    """Returns a note on files that are trained on though their paths speak of another part."""
+    training = next(iter(parts.values()))
+    doubtful = [(tree, path) for tree, path in training if _may_be_held_out(path)]
+    if not doubtful:
+        return []
+    return [
+        f"trains also on {_some(doubtful)}; to hold them out, call files train.txt and test.txt, "
+        "or NAME.train.txt and NAME.test.txt"
+    ]
+
+
+def _may_be_held_out(path: Parts) -> bool:
+    """Whether the path of a file that is not of the training part speaks of another one."""
+    words = re.split(r"[\W\d_]+", "/".join(path))
+    named = {standard_part(word) for word in words}
+    return _part_named(path) != "train" and not named.isdisjoint({"validation", "test"})
+
+
+def _some(files: Found) -> str:
+    shown = ", ".join(tree.where(path) for tree, path in files[:3])
+    return shown + (f" and {len(files) - 3:,} more" if len(files) > 3 else "")
 
 
 def _describe(count: int, name: str, unit: str) -> str:

@@ -60,7 +60,8 @@ def open_texts(
         unit: what of a text file is a text: the whole "file" (default), each "paragraph" (parted by
             blank lines) or each "line".
         files: patterns of the paths of the files to take of a folder or archive, such as
-            "*/pos/*". Default: all that end as text files do.
+            "*/pos/*". Default: all that end as text files do, but README, LICENSE, CHANGELOG and
+            NOTICE; hidden files only by a pattern that spells their name.
         encoding: of the files. Default: "utf-8"; a byte order mark is taken off.
 
     Raises:

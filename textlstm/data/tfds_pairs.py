@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from textlstm.data.examples import PART_NAMES, standard_part
+from textlstm.data.pair_files import named_parts
 from textlstm.data.pairs import Pair, PairSource
 from textlstm.data.reading import decode
 from textlstm.data.tfds_builders import (
@@ -28,7 +28,8 @@ class TfdsPairSource(PairSource):
         encoding: name of the encoding of the texts.
 
     Raises:
-        InputError: if a feature is missing, or no split can be the training part.
+        InputError: if a feature is missing, no split can be the training part, or two splits could
+            be the same part.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class TfdsPairSource(PairSource):
     def _choose_splits(self) -> dict[str, str]:
         """Returns the name of the split of each part; the training part comes first."""
         names = [name for name, about in self._builder.info.splits.items() if about.num_examples]
-        parts = {standard_part(name) or name: name for name in names}
+        parts = named_parts(names, self._data, "save the one that is meant as a table")
         if len(names) == 1:
             return {"all": names[0]}
         if "train" not in parts:
@@ -56,8 +57,7 @@ class TfdsPairSource(PairSource):
                 f"{self._data}: has no split called train; the splits are "
                 f"{', '.join(names) or 'none'}"
             )
-        order = sorted(parts, key=lambda part: (*PART_NAMES, *parts).index(part))
-        return {part: parts[part] for part in order}
+        return parts
 
     def _read(self, part: str) -> Iterator[Pair]:
         split = self._splits[part]

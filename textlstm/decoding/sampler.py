@@ -103,7 +103,7 @@ class Sampler(Search):
             penalty = _column(self.repetition_penalty, "float32")
             log_probs = ops.where(is_said, penalty * log_probs, log_probs)
         temperature = _column(self.temperature, "float32")
-        is_greedy = temperature <= 0
+        is_greedy = temperature < 1e-6  # below, quotients reach NEVER
         log_probs = log_probs / ops.where(is_greedy, 1.0, temperature)
         log_probs = ops.maximum(log_probs, NEVER)  # so that a small temperature gives no infinity
         p = ops.softmax(log_probs, axis=-1)  # [rows, vocabulary]

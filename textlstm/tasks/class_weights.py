@@ -39,7 +39,9 @@ def read_class_weight(
             )
         present, counts = np.unique(np.asarray(numbers), return_counts=True)
         weights = len(numbers) / (len(present) * counts)
-        return dict(zip(present.tolist(), weights.tolist()))
+        # Keras makes a table of them as long as the highest number: none is to be missing.
+        ones = dict.fromkeys(range(len(names)), 1.0)
+        return ones | dict(zip(present.tolist(), weights.tolist()))
     if not isinstance(class_weight, Mapping):
         raise InputError(
             "class_weight must be 'balanced' or a dict from a label to its weight; got "
@@ -47,7 +49,7 @@ def read_class_weight(
         )
     positions = {name: number for number, name in enumerate(names)}
     positions |= {number: number for number in range(len(names))}
-    weights = {}
+    weights = dict.fromkeys(range(len(names)), 1.0)
     for label, weight in class_weight.items():
         if label not in positions:
             raise InputError(

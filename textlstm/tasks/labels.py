@@ -43,7 +43,8 @@ class SingleLabels:
             raise InputError(
                 f"there are {rows} texts and labels of shape {labels.shape}; give one label a text"
             )
-        if labels.dtype.kind in "iub":
+        is_whole = [isinstance(label, int | np.integer) for label in labels.tolist()]
+        if labels.dtype.kind in "iub" or (labels.dtype.kind == "O" and rows and all(is_whole)):
             return labels.astype("int64")
         if labels.dtype.kind == "f" and (labels == np.floor(labels)).all():
             return labels.astype("int64")

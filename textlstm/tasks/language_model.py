@@ -194,6 +194,12 @@ class LanguageModel(Task):
 
     # === Keras: one batch of ids ===
 
+    @property
+    def weights(self):
+        """The weights; the states that are carried while it trains are none."""
+        carried = {id(variable) for variable in self.carried.variables}
+        return [weight for weight in super().weights if id(weight) not in carried]
+
     def build(self, input_shape):
         """Creates the weights; what the constructor was given determines all shapes."""
         self.embedding.build((None, None))
@@ -207,12 +213,13 @@ class LanguageModel(Task):
         states = None
         if "keep" in inputs:
             states = self.carried.read(bool(training), inputs["keep"])
-        outputs, states = self.read(inputs["ids"], states, training=training)
+        real = ops.not_equal(inputs["labels"], self.tokenizer.pad_id)
+        outputs, states = self.read(inputs["ids"], states, training=training, real=real)
         if "keep" in inputs:
             self.carried.write(bool(training), states)
         return self.head.surprise(outputs, inputs["labels"])
 
-    def read(self, ids, states=None, mask=None, training=False, shift=None) -> tuple:
+    def read(self, ids, states=None, mask=None, training=False, shift=None, real=None) -> tuple:
         """Reads tokens.
 
         Args:
@@ -222,6 +229,8 @@ class LanguageModel(Task):
             training: whether dropout is on.
             shift: what is added to the token vectors, floats `[batch, time, embedding_dim]`;
                 default `None`, nothing.
+            real: bool `[batch, time]`, which steps the penalties of training count, where the
+                states may read on (which is faster than a mask); default `mask`.
 
         Returns:
             `(outputs, states)`: the last layer's, `[batch, time, output_size]`, which `head` turns
@@ -234,7 +243,8 @@ class LanguageModel(Task):
         vectors = self.input_dropout(vectors, training=training)
         outputs, states = self.rnn(vectors, initial_state=states, mask=mask, training=training)
         dropped = self.output_dropout(outputs, training=training)
-        return self.regularization(outputs, dropped, mask=mask, training=training), states
+        real = mask if real is None else real
+        return self.regularization(outputs, dropped, mask=real, training=training), states
 
     def compute_output_spec(self, inputs, training=False):
         """Returns the shape and type of what `call` returns."""
@@ -426,6 +436,7 @@ class LanguageModel(Task):
         window: int = 70,
         carry_states: bool | None = None,
         reset: float = 0.0,
+        max_batch_tokens: int | None = None,
         **options,
     ) -> StreamBatches | TextBatches:
         """Makes the batches that `fit` trains on.
@@ -436,6 +447,7 @@ class LanguageModel(Task):
             window: of `StreamBatches`.
             carry_states: whether to make `StreamBatches` or `TextBatches`; default as of `fit`.
             reset: of `StreamBatches`.
+            max_batch_tokens: of `TextBatches`.
             **options: the other arguments of both (`shuffle`, `seed`).
 
         Raises:
@@ -449,6 +461,7 @@ class LanguageModel(Task):
                 return StreamBatches(
                     corpus, batch_size, window=window, reset=reset, **marks, **options
                 )
+            options["max_batch_tokens"] = max_batch_tokens
             return TextBatches(corpus, batch_size, **marks, **options)
         except ValueError as error:
             raise InputError(str(error)) from error
@@ -461,7 +474,7 @@ class LanguageModel(Task):
         if not isinstance(data, EncodedCorpus):
             return data
         if isinstance(train, TextBatches):
-            return self.make_batches(data, carry_states=False, shuffle=False)
+            return self.make_batches(data, train.batch_size, carry_states=False, shuffle=False)
         size = min(getattr(train, "batch_size", 64), max(1, data.tokens // 100))
         return self.make_batches(
             data, size, window=200, carry_states=True, vary=False, shuffle=False

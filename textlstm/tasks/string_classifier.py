@@ -205,6 +205,7 @@ class StringClassifier(Task):
                     weights = None if weights is None else weights[~held]
             x = self.encode(x, y)
         elif isinstance(x, EncodedCorpus):
+            _check_labelled(x, y)
             self.adopt_labels(x.label_names)
             weights = read_sample_weight(sample_weight, len(x))
         else:
@@ -253,6 +254,8 @@ class StringClassifier(Task):
         Returns:
             The loss and metrics, as a list or (`return_dict=True`) by name.
         """
+        if isinstance(x, EncodedCorpus):
+            _check_labelled(x, y)
         data = (x, y) if holds_texts(x) else x
         return super().evaluate(self._evaluation_batches(data, batch_size, sample_weight), **kwargs)
 
@@ -438,4 +441,11 @@ def _refuse_sample_weight(sample_weight) -> None:
         raise InputError(
             "sample_weight is for texts or a corpus; batches and datasets bring their weights as a "
             "third member"
+        )
+
+
+def _check_labelled(corpus: EncodedCorpus, y) -> None:
+    if y is not None or corpus.labels is None:
+        raise InputError(
+            "the labels come with a corpus; give them when it is made: model.encode(texts, labels)"
         )

@@ -113,6 +113,10 @@ class Task(keras.Model):
         if average is not None and not isinstance(average, WeightAverage):
             average = WeightAverage(average)
         callbacks = [*([average] if average else []), *(callbacks or [])]
+        averages = [callback for callback in callbacks if isinstance(callback, WeightAverage)]
+        if len(averages) > 1:
+            raise InputError("two averages of the weights are kept; give one WeightAverage")
+        average = averages[0] if averages else None  # one among the callbacks is kept and resumed
         stoppings = [c for c in callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
         if validation_data is not None and early_stopping is not None and not stoppings:
             # While layers rest, the loss says little of what they will come to.

@@ -152,7 +152,8 @@ class TrainingState(keras.callbacks.Callback):
         state = {
             "epochs_done": epochs_done,
             "steps_done": steps_done,
-            "stopped": bool(self._owner.stop_training),
+            # By early stopping; what another callback stopped, out of time, is to go on.
+            "stopped": any(stopping.stopped_epoch > 0 for stopping in self._stoppings),
             "stoppings": [],
         }
         if self._average is not None:

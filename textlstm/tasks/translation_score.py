@@ -27,7 +27,8 @@ def score_translations(
         BLEU and chrF, each from 0 to 100, by its name and sacrebleu's signature.
 
     Raises:
-        InputError: if `sacrebleu` is not installed, or there is not one reference for each.
+        InputError: if `sacrebleu` is not installed, or without what it needs for Japanese and
+            Korean, or there is not one reference for each.
     """
     if len(translations) != len(references) or not len(references):
         raise InputError(
@@ -42,11 +43,15 @@ def score_translations(
             'pip install "textlstm[scores]"'
         ) from error
     options = {"trg_lang": language} if language else {"tokenize": "13a"}
+    try:
+        bleu = sacrebleu.BLEU(lowercase=lowercase, **options)
+    except RuntimeError as error:  # of languages whose words a library of their own parts
+        raise InputError(
+            f"sacrebleu cannot part texts in {language!r} into words; "
+            f'pip install "sacrebleu[{language}]"'
+        ) from error
     scores = {}
-    for metric in (
-        sacrebleu.BLEU(lowercase=lowercase, **options),
-        sacrebleu.CHRF(lowercase=lowercase),
-    ):
+    for metric in (bleu, sacrebleu.CHRF(lowercase=lowercase)):
         score = metric.corpus_score(list(translations), [list(references)])
         scores[f"{score.name} ({metric.get_signature()})"] = score.score
     return scores
@@ -81,7 +86,7 @@ class TranslationScore(keras.callbacks.Callback):
         self.references = list(references)
         self.language = language
         self.beam_size = beam_size
-        score_translations(self.references, references, language=language)  # fails now, not later
+        score_translations(self.texts, self.references, language=language)  # fails now, not later
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds `val_bleu` to the figures of the epoch."""

@@ -12,6 +12,12 @@ from textlstm.errors import InputError
 from textlstm.tokenizers.sentencepiece_model import BYTE, CONTROL, NORMAL, UNKNOWN
 
 _UNIGRAM, _CHAR = 1, 4
+_NOT_IN_WORDS = {
+    " ": "a space",
+    "\n": "a line break",
+    "▁": "U+2581, which SentencePiece takes for a space",
+    "\0": "NUL",
+}
 _MARKS = (("<pad>", CONTROL), ("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL))
 
 
@@ -29,22 +35,25 @@ def word_model(words: Iterable[str]) -> bytes:
     """Makes a model whose pieces are words, which spaces part; all others are unknown.
 
     Args:
-        words: each once, without spaces; a line break is a word of its own, if it is among them,
-            else a space.
+        words: each once, without spaces; other white space, such as a tab, is a character like
+            any other. A line break is a word of its own, if it is among them, else a space.
 
     Raises:
-        InputError: if a word is empty, has a space in it, or comes twice.
+        InputError: if a word is empty, comes twice, or has a character in it that no word can hold:
+            a space, a line break, "▁" (U+2581), which SentencePiece writes for a space, or NUL.
     """
     model = _new_model(_UNIGRAM)
     model.normalizer_spec.add_dummy_prefix = True
     model.normalizer_spec.remove_extra_whitespaces = True
     seen: set[str] = set()
     for number, word in enumerate(words):
-        is_word = isinstance(word, str) and (word == "\n" or word.split() == [word])
-        if not is_word or word in seen:
+        if not isinstance(word, str) or not word or word in seen:
+            raise InputError(f"`words` gives as word {number} {word!r}; give every word once")
+        if word != "\n" and (held := next((c for c in _NOT_IN_WORDS if c in word), None)):
             raise InputError(
-                f"`words` gives as word {number} {word!r}; give every word once, without spaces "
-                "in it"
+                f"`words` gives as word {number} {word!r}, which holds {_NOT_IN_WORDS[held]}; take "
+                "it out of the texts or the words, or use another tokenizer (in the recipe "
+                "--model-type unigram, bpe, char or byte)"
             )
         seen.add(word)
         # All alike: of two ways to part a text the one with fewer pieces wins.

@@ -125,7 +125,9 @@ class SentencePieceGraph(tf.Module):
             `ids`, int32 [total], of one row after the other, and `lengths`, int32 [rows].
         """
         num_rows = tf.size(sizes)
-        guess = num_rows * (tf.reduce_max(tf.concat([sizes, [0]], 0)) + 2) // GROUP_BYTES + 2
+        longest = tf.cast(tf.reduce_max(tf.concat([sizes, [0]], 0)), tf.int64)
+        total = tf.cast(num_rows, tf.int64) * (longest + 2)  # more than 2^31, with one long row
+        guess = tf.cast(total // GROUP_BYTES, tf.int32) + 2
         pieces, counts = (
             tf.TensorArray(
                 tf.int32, size=guess, dynamic_size=True, infer_shape=False, element_shape=[None]
