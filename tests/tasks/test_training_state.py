@@ -111,6 +111,8 @@ def test_an_average_among_the_callbacks_is_kept_too(make_classifier, tmp_path):
     keras.tree.map_structure(
         np.testing.assert_array_equal, again.get_weights(), whole.get_weights()
     )
+    with pytest.raises(InputError, match="steps_per_epoch does not go with checkpoint"):
+        again.fit(["a", "b"], [0, 1], checkpoint=tmp_path / "new", steps_per_epoch=1)
     with pytest.raises(InputError, match="two averages of the weights"):
         again.fit(["a", "b"], [0, 1], callbacks=[WeightAverage(0.9)], average_weights=0.9)
 

@@ -182,8 +182,7 @@ class StringClassifier(Task):
             class_weight: a dict from labels, names or numbers, to weights; or `"balanced"`, which
                 gives every class the same share of the loss. Not with `multi_label`.
             callbacks: Keras callbacks.
-            **kwargs: the other arguments of `keras.Model.fit` (`verbose`, `initial_epoch`,
-                `steps_per_epoch`, …).
+            **kwargs: the other arguments of `keras.Model.fit` (`verbose`, `initial_epoch`, …).
 
         Returns:
             The `History` of `keras.Model.fit`.

@@ -136,6 +136,11 @@ class Task(keras.Model):
             self.optimizer.build(self.trainable_variables)
         training = nullcontext()
         if checkpoint is not None:
+            if kwargs.get("steps_per_epoch"):
+                raise InputError(
+                    "steps_per_epoch does not go with checkpoint: a training goes on from whole "
+                    "passes over the data; leave it out, and give more epochs"
+                )
             state = TrainingState(
                 checkpoint,
                 self,
