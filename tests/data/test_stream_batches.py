@@ -34,6 +34,13 @@ def test_by_hand():
     assert first[0]["ids"].dtype == np.int32 and second[2].dtype == np.float32
 
 
+def test_windows_that_do_not_vary_are_alike():
+    corpus = make_corpus([[5] * 202])
+    batches = StreamBatches(corpus, 1, window=100, vary=False, **MARKS)
+    widths = [batches[index][1].shape[1] for index in range(len(batches))]
+    assert sorted(widths) == [67, 67, 68]
+
+
 @settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20),

@@ -33,7 +33,8 @@ class StreamBatches(keras.utils.PyDataset):
         end_id: id of the end mark.
         pad_id: id that fills up the last part.
         window: tokens in most windows, about; default 70.
-        vary: whether windows vary in length; default `True`.
+        vary: whether windows vary in length; default `True`. Otherwise they are as alike as can be,
+            and no longer than `window`.
         reset: share of the rows that begin a window with no states, as a prompt does; default 0.
         shuffle: whether the texts come in another order in every epoch; default `True`.
         seed: of lengths and orders; default 0.
@@ -86,9 +87,9 @@ class StreamBatches(keras.utils.PyDataset):
 
     def _cut(self, window: int, vary: bool) -> np.ndarray:
         """Returns the lengths of the windows, which together are as long as a part."""
-        if not vary:
-            starts = np.arange(0, self._steps, window)
-            return np.minimum(window, self._steps - starts)
+        if not vary:  # alike, as Keras's mean of a validation weighs them alike
+            count = -(-self._steps // window)
+            return np.diff(-(-np.arange(count + 1) * self._steps // count))
         rng = np.random.default_rng(self.seed)
         grain = max(1, round(_GRAIN * window))
         lengths, left = [], self._steps
