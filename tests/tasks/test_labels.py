@@ -68,3 +68,8 @@ def test_mistakes_in_label_sets_are_named(labels, message):
     kind = LabelSets()
     with pytest.raises(InputError, match=message):
         kind.to_targets(kind.read(labels, 2), KNOWN)
+
+
+def test_whole_numbers_may_come_as_objects():
+    labels = SingleLabels().read(np.array([1, np.int32(0)], dtype=object), 2)
+    assert labels.dtype == "int64" and labels.tolist() == [1, 0]

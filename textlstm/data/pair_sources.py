@@ -81,9 +81,8 @@ def open_pairs(
         name = short_name(path, _TABLES)
         if text_column is None and label_column is None and None not in languages:
             by_name = Columns(*languages, header)
-            if header or has_ending(path.name, (".jsonl", ".jsonl.gz")):
-                return pair_table(path, name, by_name, encoding)
-            if header is None and _has_columns(path, by_name, encoding):
+            is_named = header or has_ending(path.name, (".jsonl", ".jsonl.gz"))
+            if is_named or (header is None and _has_columns(path, by_name, encoding)):
                 return pair_table(path, name, by_name, encoding)
         columns = Columns(text_column, label_column, header)
         return pair_table(path, name, columns, encoding)

@@ -154,6 +154,7 @@ class Split:
         else:
             shares, rest = self._shares, "train"
         used = self._used.get((source, source_part))
+        held_out = sum(self._shares.values())
         for row, example in enumerate(source.examples(source_part, beside_others=bool(self._more))):
             if used is not None and not used[row]:
                 continue
@@ -161,7 +162,6 @@ class Split:
             part = _part(number, shares, rest)
             if source is not self.source:
                 # As of the training rows of the source: a limit takes as much of each.
-                held_out = sum(self._shares.values())
                 number = held_out + (1 - held_out) * number
             yield part, number, example
 

@@ -31,6 +31,8 @@ def read_class_weight(
         InputError: if a class is unknown, a weight is no number from 0, or `"balanced"` is asked
             for and the classes of the rows are not known.
     """
+    # Keras makes a table of them as long as the highest number: none is to be missing.
+    ones = dict.fromkeys(range(len(names)), 1.0)
     if isinstance(class_weight, str) and class_weight == "balanced":
         if numbers is None:
             raise InputError(
@@ -39,8 +41,6 @@ def read_class_weight(
             )
         present, counts = np.unique(np.asarray(numbers), return_counts=True)
         weights = len(numbers) / (len(present) * counts)
-        # Keras makes a table of them as long as the highest number: none is to be missing.
-        ones = dict.fromkeys(range(len(names)), 1.0)
         return ones | dict(zip(present.tolist(), weights.tolist()))
     if not isinstance(class_weight, Mapping):
         raise InputError(
@@ -49,7 +49,7 @@ def read_class_weight(
         )
     positions = {name: number for number, name in enumerate(names)}
     positions |= {number: number for number in range(len(names))}
-    weights = dict.fromkeys(range(len(names)), 1.0)
+    weights = ones
     for label, weight in class_weight.items():
         if label not in positions:
             raise InputError(

@@ -43,8 +43,10 @@ class SingleLabels:
             raise InputError(
                 f"there are {rows} texts and labels of shape {labels.shape}; give one label a text"
             )
-        is_whole = [isinstance(label, int | np.integer) for label in labels.tolist()]
-        if labels.dtype.kind in "iub" or (labels.dtype.kind == "O" and rows and all(is_whole)):
+        kind = labels.dtype.kind
+        if kind == "O" and rows and all(isinstance(one, int | np.integer) for one in labels):
+            kind = "i"
+        if kind in "iub":
             return labels.astype("int64")
         if labels.dtype.kind == "f" and (labels == np.floor(labels)).all():
             return labels.astype("int64")
