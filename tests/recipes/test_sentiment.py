@@ -31,7 +31,7 @@ def test_the_sample_is_trained_on_exported_and_answers(tmp_path):
     assert done.returncode == 0, done.stderr
     for words in (
         "Data: embedded reviews, en and zh",
-        "200 train, 200 validation, 200 test",
+        "198 train, 200 validation, 200 test",  # reviews that repeat: all of them or none
         "A text classifier for the labels `negative`, `positive`",
         "Accuracy, test, 200 texts:",
         "Accuracy, freely written, English, 226 texts:",
