@@ -65,7 +65,7 @@ def test_a_model_trained_in_mixed_precision_answers_in_float32(make_classifier, 
     expected.set_weights(model.get_weights())
     np.testing.assert_array_equal(precise(ids), expected(ids))
     np.testing.assert_allclose(precise(ids), model(ids), atol=0.02)
-    assert precise.get_compile_config() == model.get_compile_config()
+    assert precise.loss.label_smoothing == 0.2 and not precise.optimizer.built
     assert precise.get_config() != model.get_config()
 
 
@@ -151,6 +151,38 @@ def test_sample_weights_that_do_not_fit_are_named(make_classifier):
     batches = BucketedBatches(corpus, 2, pad_id=0)
     with pytest.raises(InputError, match="batches and datasets bring their weights"):
         model.evaluate(batches, sample_weight=[1, 1])
+
+
+def test_weights_count_in_the_validation_slice(make_classifier):
+    texts = [f"{word} {i}" for i in range(20) for word in ("one", "two")]
+    model = make_classifier()
+    model.compile(keras.optimizers.SGD(0.0))
+    rewind = rewinder(model)
+
+    def validated(weights):
+        rewind()
+        options = {"epochs": 1, "validation_split": 0.3, "verbose": 0}
+        history = model.fit(texts, [0, 1] * 20, sample_weight=weights, **options)
+        return history.history["val_loss"][0]
+
+    held = held_out(texts, 0.3, 0)
+    rows = model.encode(pick(texts, held), pick(np.array([0, 1] * 20), held))
+    weights = np.linspace(0, 2, 40)
+    expected = model.evaluate(rows, sample_weight=weights[held], verbose=0)[0]
+    assert validated(weights) == pytest.approx(expected, rel=1e-5)
+    assert validated(None) != pytest.approx(expected, rel=1e-2)
+
+
+def test_a_mistake_in_class_weights_leaves_the_labels_as_they_were(make_classifier):
+    model = make_classifier()
+    texts, labels = ["one", "two"] * 8, ["red", "blue"] * 8
+    other = make_classifier(labels=("red", "blue")).encode(texts, labels)
+    for x, y in ((texts, labels), (other, None)):
+        with pytest.raises(InputError, match="'green' is none of the labels"):
+            model.fit(x, y, class_weight={"green": 2.0}, verbose=0)
+        assert model.labels == ("negative", "positive")
+    # To be predicted, a corpus needs no labels, so it may have others.
+    np.testing.assert_allclose(model.predict(other), model.predict(texts), atol=1e-6)
 
 
 def test_what_is_encoded_keeps_its_labels_on_disk_and_in_order(make_classifier, tmp_path):
@@ -275,6 +307,44 @@ def test_new_labels_get_a_new_head_and_the_rest_is_kept(make_classifier, reviews
     np.testing.assert_array_equal(model.embedding.get_weights()[0], kept)
     assert isinstance(model.optimizer, keras.optimizers.SGD)
     assert float(model.optimizer.learning_rate) == 0.25
+
+
+def test_losses_and_metrics_of_one_s_own_go_with_new_labels_and_into_float32(make_classifier):
+    def loss(y_true, y_pred):
+        return keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+
+    def surest(y_true, y_pred):
+        return keras.ops.max(y_pred, axis=-1)
+
+    model = make_classifier(dtype="mixed_bfloat16")
+    accuracy = keras.metrics.SparseTopKCategoricalAccuracy(2, name="first_two")
+    model.compile(keras.optimizers.SGD(0.3), loss=loss, metrics=[surest, accuracy])
+    texts, labels = ["one", "two", "three"] * 4, ["a", "b", "c"] * 4
+    history = model.fit(texts, labels, epochs=1, verbose=0)
+    for again in (model, model.to_float32()):
+        assert {"loss", "surest", "first_two"} <= set(history.history)
+        assert float(again.optimizer.learning_rate) == pytest.approx(0.3)
+        history = again.fit(texts, labels, epochs=1, verbose=0)
+
+
+def test_a_layer_that_does_not_train_stays_so(make_classifier, reviews, tmp_path):
+    model = make_classifier(num_layers=2)
+    model.embedding.trainable = False
+    model.recurrent.cells[1].trainable = False
+    texts, labels = reviews[0][:32], reviews[1][:32]
+    model.fit(texts, labels, epochs=1, validation_split=0, verbose=0)
+    model.save(tmp_path / "model.keras")
+    folder = textlstm.export(model, tmp_path / "folder")
+    names = [v.path.split("/", 1)[1] for v in model.trainable_variables]
+    assert "embedding/embeddings" not in names and len(names) == 5
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for again in (loaded, model.to_float32(), textlstm.load(folder)):
+        assert [v.path.split("/", 1)[1] for v in again.trainable_variables] == names
+        again.fit(texts, labels, epochs=1, validation_split=0, verbose=0)
+        np.testing.assert_array_equal(again.embedding.embeddings, model.embedding.embeddings)
+    assert int(loaded.optimizer.iterations) == 2 * int(model.optimizer.iterations)
+    loaded.embedding.trainable = True
+    assert len(loaded.trainable_variables) == 6
 
 
 def test_the_same_labels_or_some_of_them_continue(make_classifier, reviews, capsys):

@@ -175,3 +175,29 @@ def test_the_slanted_triangle():
 def test_what_makes_no_sense_is_named(language_model, make, message):
     with pytest.raises(InputError, match=message):
         make(language_model)
+
+
+def test_what_did_not_train_before_an_unfreezing_does_not_in_it(language_model):
+    classifier = make_classifier(language_model)
+    classifier.embedding.trainable = False
+    before = np.array(classifier.embedding.embeddings)
+    classifier.compile(discriminative_adam(classifier))
+    options = {"verbose": 0, "early_stopping": None, "epochs": 5}
+    classifier.fit(TEXTS, LABELS, callbacks=[GradualUnfreezing()], **options)
+    np.testing.assert_array_equal(classifier.embedding.embeddings, before)
+    assert len(classifier.trainable_variables) == 8
+
+
+def test_rates_by_layer_are_kept_by_a_saved_model_and_refused_by_another(tmp_path):
+    tokenizer = SentencePieceTokenizer.train(TEXTS, 40)
+    model = TextClassifier(tokenizer, ["bad", "good"], units=4, num_layers=2, embedding_dim=4)
+    model.compile(discriminative_adam(model, 0.01, decay=2.0))
+    model.fit(TEXTS, LABELS, epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.optimizer._by_index == model.optimizer._by_index
+    assert sorted(set(loaded.optimizer._by_index)) == [0.125, 0.25, 0.5, 1.0]
+    other = TextClassifier(tokenizer, ["bad", "good"], cell="gru", units=4, name="another")
+    other.compile(DiscriminativeAdam(0.01, model.optimizer.factors))
+    with pytest.raises(InputError, match="'text_classifier.*as 'another"):
+        other.fit(TEXTS, LABELS, epochs=1, verbose=0)

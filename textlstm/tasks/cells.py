@@ -25,7 +25,8 @@ def make_cell(cell, units: int, dtype, **options):
     The one that was given may be built already, and be given to other models.
     """
     if isinstance(cell, str):
-        return CELLS[cell](units, dtype=dtype, **options)
+        # Keras would number the names, and an optimizer finds its weights again by them.
+        return CELLS[cell](units, dtype=dtype, name=f"{cell}_cell", **options)
     dtype_config = keras.saving.serialize_keras_object(dtype)
     return type(cell).from_config({**cell.get_config(), "dtype": dtype_config})
 

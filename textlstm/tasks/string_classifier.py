@@ -1,7 +1,7 @@
 """A Keras model whose `fit`, `evaluate` and `predict` take strings, and give names of labels."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -100,9 +100,8 @@ class StringClassifier(Task):
             return SmoothedSparseCategoricalCrossentropy(label_smoothing)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def get_compile_config(self) -> dict:
-        """Returns what `compile` was given, and whether the optimizer has state to be loaded."""
-        return {**super().get_compile_config(), "adversarial": self._adversarial}
+    def _options_of_steps(self) -> dict:
+        return {"adversarial": self._adversarial}
 
     @property
     def _label_kind(self) -> SingleLabels | LabelSets:
@@ -195,16 +194,23 @@ class StringClassifier(Task):
             x = checked_texts(x)
             y = self._label_kind.read(y, len(x))
             weights = read_sample_weight(sample_weight, len(x))
-            self.adopt_labels(self._label_kind.names_in(y, self.labels))
+            names = self._label_kind.names_in(y, self.labels)
+            self._check_class_weight(class_weight, names)
+            self.adopt_labels(names)
             if validation_data is None and validation_split:
                 held = held_out(x, validation_split, seed)  # bool [rows]
                 if held.any():
-                    validation_data = self.encode(pick(x, held), y[held])
+                    validation_data = self._evaluation_batches(
+                        self.encode(pick(x, held), y[held]),
+                        batch_size,
+                        None if weights is None else weights[held],
+                    )
                     x, y = pick(x, ~held), y[~held]
                     weights = None if weights is None else weights[~held]
             x = self.encode(x, y)
         elif isinstance(x, EncodedCorpus):
             _check_labelled(x, y)
+            self._check_class_weight(class_weight, x.label_names)
             self.adopt_labels(x.label_names)
             weights = read_sample_weight(sample_weight, len(x))
         else:
@@ -340,7 +346,7 @@ class StringClassifier(Task):
     def _batches(self, x, batch_size, shuffle=False, **options):
         """Turns whatever `fit` takes, texts excepted, into batches of ids."""
         if isinstance(x, EncodedCorpus):
-            x = self._with_own_labels(x)
+            x = self._with_own_labels(x) if options.get("with_labels", True) else x
             pad_id = self.tokenizer.pad_id
             try:
                 return BucketedBatches(x, batch_size, pad_id=pad_id, shuffle=shuffle, **options)
@@ -383,13 +389,19 @@ class StringClassifier(Task):
         corpus.labels, corpus.label_names = targets, self.labels
         return corpus
 
-    def _class_weight(self, class_weight, x) -> dict[int, float]:
-        """Turns `class_weight` into weights by number, counting the labels of `x` if need be."""
-        if self.multi_label:
+    def _check_class_weight(self, class_weight, names: Sequence[str]) -> None:
+        """Refuses weights that do not go with labels which the model is about to adopt."""
+        if class_weight is not None and self.multi_label:
             raise InputError(
                 "class_weight weighs rows by their one label, which a multi-label row does not "
                 "have; leave it out, or give sample_weight"
             )
+        if isinstance(class_weight, Mapping):
+            read_class_weight(class_weight, self._labels_with(names), None)
+
+    def _class_weight(self, class_weight, x) -> dict[int, float]:
+        """Turns `class_weight` into weights by number, counting the labels of `x` if need be."""
+        self._check_class_weight(class_weight, self.labels)
         corpus = x.corpus if isinstance(x, BucketedBatches) else x
         numbers = None
         if isinstance(corpus, EncodedCorpus):
@@ -418,13 +430,10 @@ class StringClassifier(Task):
         Raises:
             InputError: if there is only one label, and the model does not know it.
         """
-        labels = tuple(labels)
-        if set(labels) <= set(self.labels):
+        labels = self._labels_with(labels)
+        if labels == self.labels:
             return
-        if len(labels) < 2:
-            raise InputError(
-                f"every row has the label {labels[0]!r}; a classifier needs at least two classes"
-            )
+        arguments = self._compile_arguments_anew()
         print(
             f"New labels {', '.join(labels)} instead of {', '.join(self.labels)}: the last layer "
             "begins anew, the layers below it keep what they have learned."
@@ -432,7 +441,18 @@ class StringClassifier(Task):
         self.labels = labels
         self.renew_last_layer()
         # The optimizer holds state for the old weights, and the compiled steps use them.
-        self.compile_from_config(self.get_compile_config())
+        self.compile(**arguments)
+
+    def _labels_with(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Returns what the model's labels are once it has adopted `labels`."""
+        labels = tuple(labels)
+        if set(labels) <= set(self.labels):
+            return self.labels
+        if len(labels) < 2:
+            raise InputError(
+                f"every row has the label {labels[0]!r}; a classifier needs at least two classes"
+            )
+        return labels
 
 
 def _refuse_sample_weight(sample_weight) -> None:

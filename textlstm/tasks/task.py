@@ -1,5 +1,6 @@
 """What all tasks do alike: how they are compiled again after loading, and how they are trained."""
 
+import functools
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -23,22 +24,58 @@ def check_ranges(max_tokens: int, **rates: float) -> None:
 class Task(keras.Model):
     """A Keras model that owns its tokenizer and takes strings."""
 
+    def compile(self, **arguments):
+        """Configures the training, as `keras.Model.compile`, and keeps what it was given."""
+        super().compile(**arguments)
+        # In a call, as Keras looks for layers and metrics in any other attribute.
+        self._compile_arguments = functools.partial(dict, arguments)
+
+    def _options_of_steps(self) -> dict:
+        """Returns those arguments of `compile` that a task's own training step needs."""
+        return {}
+
+    def compile_like(self, other: "Task") -> None:
+        """Compiles as another task is: with its loss, and an optimizer and metrics like its own.
+
+        Args:
+            other: the task.
+        """
+        self.compile(**other._compile_arguments_anew())
+
+    def _compile_arguments_anew(self) -> dict:
+        arguments = {**self._compile_arguments(), **self._options_of_steps()}
+        return keras.tree.map_structure(_another, arguments)
+
     def _config_of_options(self) -> dict:
         """Returns what `get_config` has in every task: the options of the layers."""
-        return {**super().get_config(), **self._options, "max_tokens": self.max_tokens}
+        config = {**super().get_config(), **self._options, "max_tokens": self.max_tokens}
+        frozen = [_path(variable) for variable in self.weights if not variable.trainable]
+        return {**config, "frozen": frozen} if frozen else config
 
     @classmethod
     def from_config(cls, config: dict):
         """Makes the model from what `get_config` returned."""
         config = dict(config)
+        frozen = set(config.pop("frozen", ()))
         for name in ("tokenizer", "source_tokenizer", "target_tokenizer", "cell"):
             if isinstance(config.get(name), dict):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
+        model = cls(**config)
+        for variable in model.weights:
+            if _path(variable) in frozen:
+                variable.trainable = False
+        for layer in model._flatten_layers(include_self=False) if frozen else ():
+            if layer.weights and not any(variable.trainable for variable in layer.weights):
+                layer.trainable = False  # or TensorFlow takes no `True` for a change
+        return model
 
     def get_compile_config(self) -> dict:
         """Returns what `compile` was given, and whether the optimizer has state to be loaded."""
-        return {**super().get_compile_config(), "optimizer_has_state": self.optimizer.built}
+        return {
+            **super().get_compile_config(),
+            **self._options_of_steps(),
+            "optimizer_has_state": self.optimizer.built,
+        }
 
     def compile_from_config(self, config: dict):
         """Compiles as `get_compile_config` recorded: a loaded model trains on as it did before."""
@@ -57,7 +94,7 @@ class Task(keras.Model):
         config["dtype"] = "float32"
         model = type(self).from_config(config)
         model.set_weights(self.get_weights())
-        model.compile_from_config(self.get_compile_config())
+        model.compile_like(self)
         return model
 
     def explain(self, text: str | bytes, **options):
@@ -169,3 +206,15 @@ class Task(keras.Model):
                 if isinstance(callback, (WeightAverage, GradualUnfreezing)):
                     callback.on_train_end()
             raise
+
+
+def _path(variable) -> str:
+    """Returns where in its model a variable is, whatever the model's name."""
+    return variable.path.split("/", 1)[-1]
+
+
+def _another(argument):
+    """Returns an optimizer or metric like the one given, without its state; else the same."""
+    if isinstance(argument, (keras.Optimizer, keras.Metric)):
+        return type(argument).from_config(argument.get_config())
+    return argument

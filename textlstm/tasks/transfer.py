@@ -25,7 +25,13 @@ class DiscriminativeAdam(Adam):
     def build(self, variables):
         """Makes the moments of the variables, and finds their factors."""
         super().build(variables)
-        self._by_index = [self.factors.get(variable.path, 1.0) for variable in variables]
+        paths = [variable.path for variable in variables]
+        if self.factors and not set(self.factors) & set(paths):
+            raise InputError(
+                f"the optimizer's factors are of another model, whose weights are named as "
+                f"{next(iter(self.factors))!r}; this one's as {paths[0]!r}: make one for this model"
+            )
+        self._by_index = [self.factors.get(path, 1.0) for path in paths]
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one weight."""
@@ -75,7 +81,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
 
     The layers below rest until what is new, at the top, has learned something: its first gradients
     would spoil them. An epoch in which layers rest is faster, too, as nothing is computed for them.
-    At the end of the training all layers are free.
+    At the end of the training all layers are free. What did not train before it, does not in it.
 
     Args:
         epochs: the epochs after which the next layer joins in; default 1. A list says for each
@@ -97,6 +103,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
             )
         self.epochs = epochs
         self._free = 0
+        self._frozen = frozenset()
 
     def free_from(self, model) -> int:
         """Returns the epoch, counted from 0, from which all layers of a model train."""
@@ -113,6 +120,8 @@ class GradualUnfreezing(keras.callbacks.Callback):
                 "hold one set of weights; freeze layers, fit, and compile anew instead"
             )
         self._free = 0
+        # By their paths: a variable has no other hash.
+        self._frozen = frozenset(v.path for v in self.model.weights if not v.trainable)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Lets those layers train whose turn it is."""
@@ -139,5 +148,5 @@ class GradualUnfreezing(keras.callbacks.Callback):
     def _set_trainable(self, groups, free: int) -> None:
         for number, group in enumerate(groups):
             for variable in group:
-                variable.trainable = number < free
+                variable.trainable = number < free and variable.path not in self._frozen
         self._free = free
