@@ -133,7 +133,7 @@ def main() -> None:
             reset=flags.reset,
             shuffle=not flags.keep_order,
             seed=flags.seed,
-            max_batch_tokens=flags.max_batch_tokens,
+            **({"max_batch_tokens": flags.max_batch_tokens} if flags.max_batch_tokens else {}),
         )
         if flags.max_batch_tokens and isinstance(train, StreamBatches):
             raise InputError(

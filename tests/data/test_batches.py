@@ -82,9 +82,7 @@ def test_any_corpus(lengths, batch_size, shuffle, max_batch_tokens):
         assert Counter(shapes(batches)) == first
         batches.epoch += 1
 
-    if max_batch_tokens is None:
-        assert sum(size < batch_size for size, _ in first.elements()) <= 1
-    else:
+    if max_batch_tokens is not None:
         assert all(n * w <= max_batch_tokens or n == 1 for n, w in first)
         assert all(n <= batch_size for n, _ in first)
 
@@ -100,6 +98,17 @@ def test_a_batch_is_no_wider_than_the_rows_of_its_bucket_need(lengths, batch_siz
         needed = int(widths[np.searchsorted(widths, longest)])
         # Rows left over are too few to fill a batch, so each batch has a row of its own bucket.
         assert ids.shape[1] == needed
+        # A batch is at most twice as wide as its narrowest bucket.
+        shortest = int(corpus.lengths[batches.rows(index)].min())
+        assert ids.shape[1] <= 2 * widths[np.searchsorted(widths, shortest)]
+
+
+def test_a_long_row_does_not_widen_those_that_are_left_over():
+    batches = BucketedBatches(corpus_of([3] * 5 + [12] * 3 + [1000]), 4, pad_id=PAD, shuffle=False)
+    assert sorted(shapes(batches)) == [(1, 1024), (4, 8), (4, 12)]
+    batches = BucketedBatches(corpus_of([3] * 6 + [12] * 3 + [30]), 4, pad_id=PAD, shuffle=False)
+    # Two of the shortest join the next, and one of that is left over.
+    assert sorted(shapes(batches)) == [(1, 12), (1, 32), (4, 8), (4, 12)]
 
 
 def test_bucket_widths_grow_by_four_a_doubling():

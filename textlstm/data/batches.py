@@ -32,7 +32,8 @@ class BucketedBatches(keras.utils.PyDataset):
 
     Every row is in exactly one batch of an epoch. A row goes to the bucket of the least width that
     holds it (`bucket_widths`); the rows left over when a bucket is cut into batches join the next
-    wider bucket, so at most one batch of an epoch, of the widest bucket, is not full.
+    wider one. Where there is none of at most twice the width of any of them, they are a batch of
+    their own, which is not full: a single long text does not lengthen those that are short.
 
     **The shapes of the batches are the same in every epoch**, only their order and their rows
     change. What is compiled for a shape is compiled in the first epoch, and epochs take equally
@@ -133,18 +134,25 @@ class BucketedBatches(keras.utils.PyDataset):
         self._bucket = np.searchsorted(widths, lengths).astype(np.uint8)
         # An epoch is the rows sorted by bucket, cut at fixed places. Because a bucket's last rows
         # that do not fill a batch stand before the next bucket's first, they join it.
-        ends = np.cumsum(np.bincount(self._bucket, minlength=len(widths)))
-        cuts, batch_widths, begin = [np.zeros(1, np.int64)], [], 0
-        for width, size, end in zip(widths, sizes, ends, strict=True):
-            full = int(end - begin) // int(size)
-            cuts.append(begin + size * np.arange(1, full + 1))
-            batch_widths.append(np.full(full, width))
-            begin += full * int(size)
-        if begin < len(lengths):
-            cuts.append(np.array([len(lengths)]))
-            batch_widths.append(widths[-1:])
-        self._cuts = np.concatenate(cuts)  # [batches + 1]
-        self._widths = np.concatenate(batch_widths)  # [batches]
+        counts = np.bincount(self._bucket, minlength=len(widths))
+        cuts, batch_widths = [0], []
+        end = last_width = left_width = 0  # of the rows so far; of the last, of the first left over
+        for width, size, count in zip(widths.tolist(), sizes.tolist(), counts.tolist()):
+            if cuts[-1] < end and width > 2 * left_width:
+                cuts.append(end)
+                batch_widths.append(last_width)
+            if cuts[-1] == end:
+                left_width = width
+            end, last_width = end + count, width if count else last_width
+            while end - cuts[-1] >= size:
+                cuts.append(cuts[-1] + size)
+                batch_widths.append(width)
+                left_width = width  # if any is left, for the narrower ones come first
+        if cuts[-1] < end:
+            cuts.append(end)
+            batch_widths.append(last_width)
+        self._cuts = np.array(cuts)  # [batches + 1]
+        self._widths = np.array(batch_widths)  # [batches]
 
     @property
     def epoch(self) -> int:

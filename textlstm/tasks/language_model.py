@@ -436,7 +436,7 @@ class LanguageModel(Task):
         window: int = 70,
         carry_states: bool | None = None,
         reset: float = 0.0,
-        max_batch_tokens: int | None = None,
+        max_batch_tokens: int | None = 2**16,
         **options,
     ) -> StreamBatches | TextBatches:
         """Makes the batches that `fit` trains on.
@@ -447,7 +447,8 @@ class LanguageModel(Task):
             window: of `StreamBatches`.
             carry_states: whether to make `StreamBatches` or `TextBatches`; default as of `fit`.
             reset: of `StreamBatches`.
-            max_batch_tokens: of `TextBatches`.
+            max_batch_tokens: of `TextBatches`; default 65,536, so that long texts, of which there
+                is no limit, fit into memory.
             **options: the other arguments of both (`shuffle`, `seed`).
 
         Raises:
