@@ -408,6 +408,11 @@ def evaluate(flags, model, source, split, carry_states: bool | None) -> dict[str
     scores = {f"{where}, {name}": found[key] for key, name in names.items()}
     for name, score in scores.items():
         print(f"{name[0].upper()}{name[1:]}: {score:,.4f}")
+    if unknown := found["unknown_tokens"]:
+        print(
+            f"({unknown:,} of the {found['tokens']:,} tokens are unknown to the model: what they "
+            "stand for is not measured, so these figures are too good)"
+        )
     return scores
 
 

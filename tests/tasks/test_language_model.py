@@ -47,6 +47,12 @@ def log_probs_by_steps(model, text):
     return found
 
 
+def test_unknown_tokens_are_counted(model):
+    known = model.evaluate(["the cat", "a mat"])
+    found = model.evaluate(["the \u2603 cat", "a mat \u2603\u2603"])
+    assert (known["unknown_tokens"], found["unknown_tokens"]) == (0, 2)
+
+
 def test_a_text_is_scored_as_its_steps_say(model):
     texts = ["the cat", "", "a dog sat on the long log and a mat and a mat"]
     expected = [sum(log_probs_by_steps(model, text)) for text in texts]
@@ -74,6 +80,7 @@ def test_states_are_carried_over_the_whole_text(model):
         np.testing.assert_allclose(figures["bits_per_byte"], bits, rtol=1e-5)
         words = sum(len(text.split()) + 1 for text in texts)
         np.testing.assert_allclose(figures["word_perplexity"], math.exp(total / words), rtol=1e-4)
+        assert figures["unknown_tokens"] == 0
         assert figures["tokens"] == len(ids) - 1
 
 
@@ -295,7 +302,7 @@ def test_a_training_goes_on_where_it_was(letters, tmp_path):
         (lambda m: m.generate(["a"], temperature=-1), "temperature must be 0 or more; got -1"),
         (lambda m: m.generate(["a"], top_p=0), r"top_p must be in \(0, 1\]; got 0"),
         (lambda m: m.generate(["a"], max_tokens=0), "max_tokens must be at least 1; got 0"),
-        (lambda m: m.generate(["a", "b"], seed=[1]), "2 prompts and 1 seeds"),
+        (lambda m: m.generate(["a", "b"], seed=[1]), r"2 prompts and seeds of shape \(1,\)"),
         (lambda m: m.generate("a"), "texts must be a list of strings"),
         (lambda m: m.generate(["a"], stop=["x", ""]), "none of them empty"),
         (lambda m: list(m.stream("a", top_k=-2)), "top_k must be 0"),

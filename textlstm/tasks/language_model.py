@@ -535,7 +535,8 @@ class LanguageModel(Task):
             `"perplexity"`, exp of it; `"tokens"`; and of texts also -log2 p of all of them by
             character, `"bits_per_character"`, and by byte of UTF-8, `"bits_per_byte"` (an end mark
             counts as one), and exp of -log p by word, `"word_perplexity"` (what spaces part, the
-            end mark too).
+            end mark too), and the `"unknown_tokens"`: where there are any, the other figures say how
+            well they are foretold, but not what they stand for, and come out too good.
 
         Raises:
             InputError: if there is no text.
@@ -565,6 +566,10 @@ class LanguageModel(Task):
             figures["bits_per_character"] = total / math.log(2) / characters
             figures["bits_per_byte"] = total / math.log(2) / size
             figures["word_perplexity"] = _exp(total / words)
+            unknown_id = self.tokenizer.unknown_id
+            figures["unknown_tokens"] = sum(
+                int((x.ids(row) == unknown_id).sum()) for row in range(len(x))
+            )
         return figures
 
     def score(self, texts: Sequence[str | bytes], *, batch_size: int = 64) -> np.ndarray:
@@ -641,7 +646,7 @@ class LanguageModel(Task):
                 default all.
             repetition_penalty: by what log p of tokens that the text holds already is multiplied;
                 default none.
-            stop: strings; a text ends before the first of them.
+            stop: strings; a text ends before the one that is the first to be complete.
             seed: what is drawn follows from it. A row's text depends on its own seed alone: a
                 number s stands for s, s + 1, … of the prompts, a list has one for each.
             search: a `Search` of your own in place of the `Sampler`; default `None`.

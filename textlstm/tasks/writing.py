@@ -12,7 +12,7 @@ def checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_pen
     """Returns the options of a `Sampler` that are given, once they are known to make sense."""
     for name, value, is_right, takes in (
         ("max_tokens", max_tokens, max_tokens >= 1, "at least 1"),
-        ("temperature", temperature, temperature >= 0, "0 or more"),
+        ("temperature", temperature, 0 <= temperature < np.inf, "0 or more"),
         ("top_k", top_k, top_k is None or top_k >= 0, "0 (all) or more"),
         ("top_p", top_p, top_p is None or 0 < top_p <= 1, "in (0, 1]"),
         ("min_p", min_p, min_p is None or 0 <= min_p <= 1, "in [0, 1]"),
@@ -51,31 +51,38 @@ def row_seeds(seed, rows: int) -> np.ndarray:
     if seeds.ndim == 0:
         seeds = seeds + np.arange(rows)
     if seeds.shape != (rows,):
-        raise InputError(f"there are {rows} prompts and {len(seeds)} seeds; give one for each")
+        raise InputError(
+            f"there are {rows} prompts and seeds of shape {seeds.shape}; give one for each, or one"
+        )
     return seeds.astype(np.int64).astype(np.int32)
 
 
 def cut_at(text: str, stops: tuple[str, ...]) -> str:
-    """Returns a text up to the first of the stop strings."""
-    places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
-    return text[: min(places, default=len(text))]
+    """Returns a text up to the stop string that is the first to be complete, as one reads."""
+    places = [(text.find(stop), stop) for stop in stops]
+    ends = [(place + len(stop), place) for place, stop in places if place >= 0]
+    return text[: min(ends)[1]] if ends else text
 
 
 def in_pieces(
     tokens: Iterator[int], tokenizer: SentencePieceTokenizer, stops, before: Sequence[int] = ()
 ) -> Iterator[str]:
     """Decodes tokens as they come behind those `before` them, and ends before a stop string."""
-    # The last token that was decoded: it keeps the space behind it.
-    anchor = [int(token) for token in before[-1:]]
+    anchor = _anchor([int(token) for token in before], tokenizer)
     open_tokens: list[int] = []  # those whose last character is not whole yet
     held = ""  # what may be the beginning of a stop string
     longest = max((len(stop) for stop in stops), default=1) - 1
     for token in tokens:
         open_tokens.append(token)
         text = _behind(anchor, open_tokens, tokenizer)
-        if text.endswith("\ufffd") and len(open_tokens) < 4:
-            continue
-        anchor, open_tokens = [token], []
+        done = len(open_tokens)
+        if text.endswith("\ufffd"):
+            done -= 3  # tokens may yet become a character, of 4 bytes at most, with the next
+            if done < 1:
+                continue
+            text = _behind(anchor, open_tokens[:done], tokenizer)
+        anchor = _anchor(anchor + open_tokens[:done], tokenizer)
+        open_tokens = open_tokens[done:]
         held += text
         cut = cut_at(held, stops)
         if cut != held:
@@ -97,6 +104,14 @@ def in_pieces(
 def _behind(anchor: list[int], ids: list[int], tokenizer) -> str:
     """Returns the text of `ids` as it stands behind the token that is the anchor."""
     return tokenizer.decode(anchor + ids)[len(tokenizer.decode(anchor)) :]
+
+
+def _anchor(ids: list[int], tokenizer) -> list[int]:
+    """Returns the last of the tokens, as many as make some text: they keep the space behind."""
+    begin = len(ids) - 1
+    while begin > 0 and not tokenizer.decode(ids[begin:]):
+        begin -= 1
+    return ids[max(begin, 0) :]
 
 
 def _may_begin(text: str, stops) -> bool:

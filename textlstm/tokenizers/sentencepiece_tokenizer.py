@@ -229,12 +229,14 @@ class SentencePieceTokenizer(keras.layers.Layer):
 
         Args:
             words: Each once, the most frequent first, where a head is to make use of that. What
-                is not among them is unknown. A line feed among them makes a line break a word;
+                is not among them is unknown: one token, or, where it begins like a word of the
+                list, that and an unknown rest; several in a row are one token. A line feed among them makes a line break a word;
                 else it parts words as a space does.
             **kwargs: Of the constructor.
 
         Raises:
-            InputError: If there is no word, or a word is empty, has spaces or comes twice.
+            InputError: If there is no word, or a word is empty, comes twice, or holds a space, a
+                line break, "▁" (U+2581) or NUL.
         """
         return cls(word_model(words), **kwargs)
 
