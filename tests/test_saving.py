@@ -1,5 +1,6 @@
 """The model folder: written whole or not at all, answering without us, trainable with us."""
 
+import gc
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from helpers import HARD_TEXTS
 import textlstm
 from textlstm import InputError
 from textlstm.saving import check_export_folder
+from textlstm.tasks.packed_weights import PackedWeight
 
 # Runs in a process of its own, in which nothing but TensorFlow can be imported.
 PLAIN_TENSORFLOW = """
@@ -265,6 +267,28 @@ def test_loading_a_broken_twin_is_named(exported, tmp_path):
     (tmp_path / "1" / "assets.extra" / "model.keras").write_bytes(b"not a model")
     with pytest.raises(InputError, match="cannot be read as a model of textlstm"):
         textlstm.load(tmp_path)
+
+
+def test_a_cell_that_is_not_registered_is_named(tokenizer, tmp_path):
+    @keras.saving.register_keras_serializable(package="theirs")
+    class OddCell(textlstm.cells.GRUCell):
+        pass
+
+    model = textlstm.TextClassifier(tokenizer, ["a", "b"], cell=OddCell(4), embedding_dim=4)
+    textlstm.export(model, tmp_path / "odd")
+    keras.saving.get_custom_objects().pop("theirs>OddCell")
+    with pytest.raises(InputError, match="'OddCell'.*import what defines it before you load"):
+        textlstm.load(tmp_path / "odd")
+
+
+def test_a_weight_that_is_packed_gives_its_memory_back():
+    weight = PackedWeight(tf.ones([40, 40]), "weight")
+    handle = weight.resource_handle
+    np.testing.assert_array_equal(weight.read(), np.ones([40, 40]))
+    del weight
+    gc.collect()
+    with pytest.raises(tf.errors.OpError):
+        tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
 
 
 def test_an_export_place_that_cannot_be_is_named(trained, tmp_path):

@@ -32,6 +32,8 @@ _DESCRIPTION = Path("assets.extra", "textlstm.json")
 _COMPRESSION = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
 _CARD = "README.md"
 _PACKAGES = ("textlstm", "tensorflow", "keras", "sentencepiece", "numpy")
+# How Keras begins to tell of a class that is not registered.
+_UNKNOWN = "Could not locate class"
 
 
 def export(
@@ -122,15 +124,25 @@ def load(folder: str | Path):
         The model; `fit`, `evaluate`, `predict` take strings.
 
     Raises:
-        InputError: if the folder is not there or holds no exported model.
+        InputError: if the folder is not there or holds no exported model, or a cell or other part
+            of it is of a class that is not registered.
     """
     version = find_version(folder)
     try:
         return keras.saving.load_model(version / _TWIN)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        # Keras tells first what it was making, and last what it did not find.
+        unknown = [line[line.index(_UNKNOWN) :] for line in lines if _UNKNOWN in line]
+        reason = unknown[0].split(".")[0] if unknown else lines[0]
+        what_to_do = (
+            "import what defines it before you load, and have it decorated with "
+            "@keras.saving.register_keras_serializable()"
+            if unknown
+            else "export it again"
+        )
         raise InputError(
-            f"{version / _TWIN}: cannot be read as a model of textlstm ({reason}); export it again"
+            f"{version / _TWIN}: cannot be read as a model of textlstm ({reason}); {what_to_do}"
         ) from error
 
 

@@ -204,6 +204,8 @@ def test_an_end_mark_that_is_not_read_is_not_recorded(make_classifier):
     trace = record(model, "good paper").traces["recurrent"]
     assert trace.tokens == (" good", " paper")
     assert trace.shape[2] == 2
+    with pytest.raises(InputError, match="the text is empty"):
+        record(model, "")
 
 
 def test_attention_pooling_has_one_row_of_weights(make_classifier):

@@ -11,6 +11,7 @@ import textlstm
 from textlstm import InputError, LanguageModel, SentencePieceTokenizer
 from textlstm.cells import GRUCell
 from textlstm.data import StreamBatches
+from textlstm.decoding import Sampler
 
 LINES = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog"] * 6
 VERSE = "One two,\nthree four.\n\nFive six,\nseven  eight.\n"
@@ -231,6 +232,23 @@ def test_a_dataset_of_strings_is_read(model):
     assert model.evaluate(rows.batch(2)) == model.evaluate(rows) == expected
     with pytest.raises(InputError, match="takes a tf.data.Dataset of strings alone"):
         model.fit(rows.map(lambda text: (text, text)), verbose=0)
+
+
+def test_a_sampler_of_one_s_own_has_one_seed_or_one_for_each(model):
+    prompts, end_id = ["the cat", "a dog", "the "], model.tokenizer.end_id
+
+    def ask(seeds, **options):
+        search = Sampler(end_id, seeds=seeds, forbidden_ids=model.forbidden_ids)
+        return model.generate(prompts, max_tokens=20, search=search, **options)
+
+    assert ask([4, 5, 6]) == model.generate(prompts, max_tokens=20, seed=4)
+    assert (
+        ask([4]) == model.generate(prompts, max_tokens=20, seed=[4, 4, 4]) == ask([4], batch_size=2)
+    )
+    with pytest.raises(InputError, match="there are 3 prompts, and the Sampler has 2 seeds"):
+        ask([1, 2])
+    with pytest.raises(InputError, match="give a larger batch_size"):
+        ask([1, 2, 3], batch_size=2)
 
 
 def test_stop_strings(model):

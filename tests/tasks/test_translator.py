@@ -12,7 +12,7 @@ import textlstm
 from textlstm import InputError
 from textlstm.cells import GRUCell, LSTMCell
 from textlstm.data import EncodedPairs
-from textlstm.decoding import BeamSearch, Search
+from textlstm.decoding import BeamSearch, Sampler, Search
 from textlstm.tasks import Translation, TranslationScore, score_translations
 
 SHAPES = [
@@ -136,6 +136,20 @@ def test_a_strategy_of_ones_own_decides(trained):
     assert "A" not in trained.translate(["a b"], search=search)[0]
     beams = BeamSearch(trained.target_tokenizer.end_id, beam_size=2)
     assert trained.translate(["a b"], search=beams) == trained.translate(["a b"], beam_size=2)
+
+
+def test_a_search_that_was_changed_is_asked_as_it_is_now(trained):
+    end_id = trained.target_tokenizer.end_id
+    texts = ["a b c", "d", "c c d a b"]
+    search = Sampler(end_id, seeds=[7], temperature=0.0, forbidden_ids=trained.forbidden_ids)
+    assert trained.translate(texts, search=search) == trained.translate(texts, beam_size=1)
+    search.temperature = 50.0
+    wild = trained.translate(texts, search=search)
+    assert wild != trained.translate(texts, beam_size=1)
+    assert trained.translate(texts[2:], search=search) == wild[2:]  # whatever stands beside it
+    search.seeds = [1, 2, 3]
+    with pytest.raises(InputError, match="one seed.*got 3"):
+        trained.translate(texts, search=search)
 
 
 def test_unknown_is_never_said_and_any_text_is_answered():

@@ -34,7 +34,7 @@ class Sampler(Search):
 
     Args:
         end_id: id of the end mark.
-        seeds: int32 `[rows]`; what each row draws follows from its own.
+        seeds: int32 `[rows]`; what each row draws follows from its own. Or `[1]`, one for all.
         temperature: below 1 the likelier tokens become likelier still; default 1.0, 0 is greedy.
         top_k: how many tokens are kept, 0 for all; default `None`.
         top_p: the share of the probability that is kept, in (0, 1]; default `None`.
@@ -138,11 +138,11 @@ def uniform_noise(seeds, n):
     carry. It has no state and gives the same on every backend and in every export.
 
     Args:
-        seeds: int32 `[rows]`.
+        seeds: int32 `[rows]` or `[1]`.
         n: the number of the step, int32 scalar.
 
     Returns:
-        float32 `[rows]`.
+        float32, of the shape of the seeds.
     """
     seeds = ops.cast(seeds, "int32")
     mixed = _mix(_mix(seeds + _STRIDE) + _STRIDE * (ops.cast(n, "int32") + 1))

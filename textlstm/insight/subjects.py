@@ -93,6 +93,11 @@ class ClassifierSubject(Subject):
         self.cut = bool(corpus.cut)
         self.ids = np.asarray(corpus.ids(0), np.int32)[None]
         self.tokens = readable(self.ids[0], model.tokenizer)
+        if not self._steps():
+            raise InputError(
+                "the text is empty, and this model does not read the end mark: there is nothing to "
+                "look at"
+            )
         self.stacks = [Stack("recurrent", (model.recurrent,), self._steps())]
         check_size(self.stacks, max_bytes)
         probabilities = np.asarray(model.to_probabilities(model(self.ids)))[0]

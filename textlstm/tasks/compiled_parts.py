@@ -31,7 +31,8 @@ class CompiledParts:
 
     def __init__(self, task):
         self._task = task
-        self._parts: OrderedDict[tuple, CompiledPart] = OrderedDict()
+        # With each part what its key names by identity: another thing is not to get its number.
+        self._parts: OrderedDict[tuple, tuple[CompiledPart, list]] = OrderedDict()
 
     def get(self, kind: type[CompiledPart], *options) -> CompiledPart:
         """Returns a part, the one that was made before if there is one with these options.
@@ -39,12 +40,27 @@ class CompiledParts:
         Args:
             kind: its class.
             *options: what its constructor takes behind the task: numbers, which are compared by
-                value, and others, which are compared by identity (the part holds them).
+                value, and objects, which are compared by identity, and their attributes likewise:
+                what was compiled holds those that the object had.
         """
-        key = (kind, *(o if isinstance(o, (int, float)) else id(o) for o in options))
+        held: list = []
+        key = (kind, *(_key(option, held) for option in options))
         if key not in self._parts:
-            self._parts[key] = kind(self._task, *options)
+            self._parts[key] = kind(self._task, *options), held
         self._parts.move_to_end(key)
         if len(self._parts) > _MOST:
             self._parts.popitem(last=False)
-        return self._parts[key]
+        return self._parts[key][0]
+
+
+def _key(option, held: list):
+    """Returns what an option is compared by; what that names by identity is put into `held`."""
+    if isinstance(option, (int, float, str)):
+        return option
+    held.append(option)
+    attributes = sorted(getattr(option, "__dict__", {}).items())
+    held += [value for _, value in attributes]
+    values = (
+        value if isinstance(value, (int, float, str)) else id(value) for _, value in attributes
+    )
+    return id(option), *values

@@ -535,8 +535,8 @@ class LanguageModel(Task):
             `"perplexity"`, exp of it; `"tokens"`; and of texts also -log2 p of all of them by
             character, `"bits_per_character"`, and by byte of UTF-8, `"bits_per_byte"` (an end mark
             counts as one), and exp of -log p by word, `"word_perplexity"` (what spaces part, the
-            end mark too), and the `"unknown_tokens"`: where there are any, the other figures say how
-            well they are foretold, but not what they stand for, and come out too good.
+            end mark too), and the `"unknown_tokens"`: where there are any, the other figures say
+            how well they are foretold, but not what they stand for, and come out too good.
 
         Raises:
             InputError: if there is no text.
@@ -649,7 +649,9 @@ class LanguageModel(Task):
             stop: strings; a text ends before the one that is the first to be complete.
             seed: what is drawn follows from it. A row's text depends on its own seed alone: a
                 number s stands for s, s + 1, … of the prompts, a list has one for each.
-            search: a `Search` of your own in place of the `Sampler`; default `None`.
+            search: a `Search` of your own in place of the `Sampler`; default `None`. One that is a
+                `Sampler` has its own options and one seed for all rows, or one for each prompt of a
+                single batch.
             batch_size: prompts that are gone on with side by side; default 64.
 
         Returns:
@@ -662,6 +664,16 @@ class LanguageModel(Task):
         options = checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
         stops = checked_stops(stop)
         seeds = row_seeds(seed, len(prompts))
+        if isinstance(search, Sampler) and np.size(search.seeds) not in (1, len(prompts)):
+            raise InputError(
+                f"there are {len(prompts)} prompts, and the Sampler has {np.size(search.seeds)} "
+                "seeds; give it one for all, or one for each"
+            )
+        if isinstance(search, Sampler) and 1 < np.size(search.seeds) > batch_size:
+            raise InputError(
+                f"the Sampler has {np.size(search.seeds)} seeds, and {batch_size} prompts are gone "
+                "on with at once; give a larger batch_size"
+            )
         texts = []
         for start in range(0, len(prompts), batch_size):
             rows = slice(start, start + batch_size)

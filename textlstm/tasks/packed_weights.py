@@ -55,6 +55,9 @@ class PackedWeight(tf.saved_model.experimental.TrackableResource):
             dtype=tf.float32, shape=self._shape, shared_name=self._shared_name
         )
 
+    def _destroy_resource(self):
+        tf.raw_ops.DestroyResourceOp(resource=self.resource_handle)
+
     def _initialize(self):
         data = tf.io.decode_compressed(self.stored, "ZLIB")
         pairs = tf.transpose(tf.reshape(tf.io.decode_raw(data, tf.uint8), [2, -1]))

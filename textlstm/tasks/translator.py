@@ -11,7 +11,7 @@ from keras import ops
 
 from textlstm.data import BucketedBatches, EncodedCorpus, EncodedPairs, PairBatches
 from textlstm.data.encoded_pairs import check_same_count
-from textlstm.decoding import BeamSearch, Search
+from textlstm.decoding import BeamSearch, Sampler, Search
 from textlstm.errors import InputError
 from textlstm.layers import RNN, AttentionDecoder, TiedHead, TokenEmbedding, WordDropout
 from textlstm.tasks.adam import Adam
@@ -606,7 +606,7 @@ class Translator(Task):
             n_best: return so many translations of each text, at most `beam_size` (or as many as
                 `search` finds); default `None`, the best alone.
             search: a search of your own (a `Search` or `BeamSearch`, or what is called like them),
-                in place of the beam search; default `None`.
+                in place of the beam search; default `None`. A `Sampler` has one seed for all rows.
             batch_size: texts that are translated side by side; default 64.
             verbose: whether Keras shows a progress bar; default 0.
 
@@ -631,6 +631,11 @@ class Translator(Task):
             raise InputError(f"length_penalty must be 0 or more; got {length_penalty!r}")
         if search is None and n_best is not None and not 1 <= n_best <= beam_size:
             raise InputError(f"n_best must be from 1 to beam_size ({beam_size}); got {n_best!r}")
+        if isinstance(search, Sampler) and np.size(search.seeds) != 1:
+            raise InputError(
+                "texts are translated in an order of their own, several at once: give the Sampler "
+                f"one seed, seeds=[7], for all; got {np.size(search.seeds)}"
+            )
         texts = checked_texts(texts)
         if not texts:
             return []

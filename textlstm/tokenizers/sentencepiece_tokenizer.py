@@ -230,8 +230,8 @@ class SentencePieceTokenizer(keras.layers.Layer):
         Args:
             words: Each once, the most frequent first, where a head is to make use of that. What
                 is not among them is unknown: one token, or, where it begins like a word of the
-                list, that and an unknown rest; several in a row are one token. A line feed among them makes a line break a word;
-                else it parts words as a space does.
+                list, that and an unknown rest; several in a row are one token. A line feed among
+                them makes a line break a word; else it parts words as a space does.
             **kwargs: Of the constructor.
 
         Raises:
