@@ -60,6 +60,15 @@ from textlstm.tokenizers import SentencePieceTokenizer, suggest_vocabulary_size
 
 tf.get_logger().setLevel("ERROR")
 MODELS = Path(__file__).resolve().parent.parent / "models"
+# The folders there that are not a user's.
+SHIPPED = (
+    "generation-poetry-zh",
+    "generation-shakespeare",
+    "sentiment-en",
+    "sentiment-zh",
+    "translation-en-de",
+    "translation-en-zh",
+)
 NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
 
 
@@ -104,7 +113,14 @@ def add_shared_flags(
         action="store_true",
         help="leave out of training what also stands in the data's own validation or test part",
     )
-    data("--seed", type=seed, default=0, help="of split, weights and order; default 0")
+    data(
+        "--split-seed",
+        type=seed,
+        default=0,
+        metavar="SEED",
+        help="which rows are held out, where the data has no such part; the same for a model that "
+        "is trained, measured and trained on; default 0",
+    )
 
     model = parser.add_argument_group("model").add_argument
     model("--init", metavar="FOLDER", help="fine-tune the model exported there")
@@ -156,6 +172,7 @@ def add_shared_flags(
         metavar="DECAY",
         help="keep the moving average of the weights, with this decay, such as 0.999",
     )
+    training("--seed", type=seed, default=0, help="of weights, order and dropout; default 0")
     training("--resume", action="store_true", help="go on with a run that was cut off")
 
 
@@ -249,6 +266,11 @@ def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str)
     if flags.measure:
         return None
     export = Path(flags.export or MODELS / f"{recipe}-{source.name}")
+    if not flags.export and export.name in SHIPPED:
+        raise InputError(
+            f"the model would become a version of {export}, which ships with textlstm; say with "
+            "--export where it is to go"
+        )
     print(f"The model will be exported to {export}")
     return export
 

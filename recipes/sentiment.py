@@ -104,7 +104,7 @@ def main() -> None:
         source,
         more=[open_more(data, flags, columns) for data in flags.more_data],
         validation_share=flags.validation_share,
-        seed=flags.seed,
+        seed=flags.split_seed,
         limit=flags.limit,
         deduplicate=flags.deduplicate,
         remove_leaks=flags.remove_leaks,

@@ -101,7 +101,7 @@ def main() -> None:
         test_part=flags.test_part,
         test_size=flags.test_size,
         validation_size=flags.validation_size,
-        seed=flags.seed,
+        seed=flags.split_seed,
         limit=flags.limit,
         remove_leaks=flags.remove_leaks,
     )

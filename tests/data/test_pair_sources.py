@@ -58,6 +58,13 @@ def test_two_names_of_one_part_are_refused(files):
         open_pairs(folder, source_language="en", target_language="zh")
 
 
+def test_a_file_that_is_there_plain_and_compressed_is_refused(files):
+    folder = files(**{"a.en": "x\n", "a.en.gz": "y\n", "a.zh": "z\n"})
+    for data in (folder, folder / "a"):
+        with pytest.raises(InputError, match="holds both a.en and a.en.gz; take one of them away"):
+            open_pairs(data, source_language="en", target_language="zh")
+
+
 def test_a_folder_with_a_pair_of_files_for_each_part(files):
     names = ("train", "val", "test", "test_2017")
     contents = {f"{name}.en.gz": f"{name}\n" for name in names}

@@ -1,5 +1,6 @@
 """The recipe as a user runs it: a process, its output, its folder, its answer to mistakes."""
 
+import importlib
 import json
 import os
 import re
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from recipe_runner import Recipe
+from recipe_runner import RECIPES, Recipe
 
 import textlstm
 
@@ -203,12 +204,38 @@ def test_several_tables_with_several_labels_and_every_option(tmp_path, monkeypat
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["1", "README.md"]
 
 
+def test_what_is_held_out_does_not_follow_the_seed(table, tmp_path, monkeypatch, capfd):
+    flags = ["--data", table, "--epochs", 1, *SMALL]
+    first = [*flags, "--export", tmp_path / "first", "--seed", 5]
+    assert RECIPE.run_here(monkeypatch, *first) == 0
+    tested = [line for line in capfd.readouterr().out.splitlines() if line.startswith("Accuracy")]
+    for others, same in ((["--seed", 9], True), (["--split-seed", 9], False)):
+        assert RECIPE.run_here(monkeypatch, *flags, "--measure", tmp_path / "first", *others) == 0
+        printed = capfd.readouterr().out.splitlines()
+        again = [line for line in printed if line.startswith("Accuracy")]
+        assert (again == tested) == same
+
+
+def test_no_version_is_added_to_a_model_that_ships_unless_it_is_said(
+    table, tmp_path, monkeypatch, capfd
+):
+    named = table.rename(tmp_path / "en.csv")
+    assert RECIPE.run_here(monkeypatch, "--data", named) == 2
+    assert "sentiment-en, which ships with textlstm" in capfd.readouterr().err
+    kept = (RECIPES.parent / ".gitignore").read_text("utf-8").splitlines()
+    ships = [
+        line.split("/")[2] for line in kept if line.startswith("!/models/") and line[-1] == "/"
+    ]
+    monkeypatch.syspath_prepend(RECIPES)
+    assert list(importlib.import_module("common").SHIPPED) == ships
+
+
 def test_help_lists_the_flags():
     done = RECIPE.run("--help", env={**os.environ, "COLUMNS": "100"})
     assert done.returncode == 0
     for flag in ("--data", "--text-column", "--label-column", "--units", "--num-layers", "--cell"):
         assert flag in done.stdout
-    for flag in ("--epochs", "--init", "--export", "--resume", "--seed", "--limit"):
+    for flag in ("--epochs", "--init", "--export", "--resume", "--seed", "--limit", "--split-seed"):
         assert flag in done.stdout
 
 

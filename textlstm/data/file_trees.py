@@ -133,15 +133,24 @@ class ZipArchive(FileTree):
         with readable(str(self.path)), zipfile.ZipFile(self.path) as archive:
             for member in archive.infolist():
                 if not member.is_dir():
-                    yield _parts(member.filename)
+                    yield _parts(_name_in_zip(member))
 
     def _files(self, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, BinaryIO]]:
         with readable(str(self.path)), zipfile.ZipFile(self.path) as archive:
             for member in archive.infolist():
-                path = _parts(member.filename)
+                path = _parts(_name_in_zip(member))
                 if not member.is_dir() and wanted(path):
                     with archive.open(member) as stream:
                         yield path, stream
+
+
+def _name_in_zip(member: zipfile.ZipInfo) -> str:
+    """Returns the path of a member; UTF-8 is read also where nothing says so, as on a Mac."""
+    is_said = member.flag_bits & 0x800
+    try:
+        return member.filename if is_said else member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 class SingleFile(FileTree):

@@ -112,8 +112,8 @@ def aligned_folder(
         encoding: of the files.
 
     Raises:
-        InputError: if there is no such pair of files, no part to train on, or a part under two
-            names, such as dev and val.
+        InputError: if there is no such pair of files, no part to train on, a part under two names,
+            such as dev and val, or a file both plain and compressed.
     """
     by_language: dict[str, dict[str, Path]] = {language: {} for language in languages}
     with readable(str(folder)):
@@ -121,6 +121,8 @@ def aligned_folder(
             stem, _, language = path.name.removesuffix(".gz").rpartition(".")
             is_data = path.is_file() and not is_hidden((path.name,))
             if is_data and stem and language in by_language:
+                if stem in by_language[language]:
+                    raise twice_there(by_language[language][stem], path)
                 by_language[language][stem] = path
     source, target = (by_language[language] for language in languages)
     stems = [stem for stem in source if stem in target]
@@ -139,6 +141,13 @@ def aligned_folder(
         )
     files = {part: (source[stem], target[stem]) for part, stem in parts.items()}
     return AlignedSource(name, f"aligned files in {given_name(folder)}", files, encoding)
+
+
+def twice_there(plain: Path, packed: Path) -> InputError:
+    """Returns the error for a file that is there both plain and compressed."""
+    return InputError(
+        f"{plain.parent}: holds both {plain.name} and {packed.name}; take one of them away"
+    )
 
 
 def named_parts(names: Sequence[str], place: str, advice: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from textlstm.data.pair_files import (
     aligned_files,
     aligned_folder,
     pair_table,
+    twice_there,
 )
 from textlstm.data.pairs import PairSource
 from textlstm.data.phrase_book import PhraseBookSource
@@ -137,8 +138,7 @@ def _both(languages: tuple[str | None, str | None], path: Path) -> tuple[str, st
 
 
 def _with_language(path: Path, language: str) -> Path | None:
-    for ending in ("", ".gz"):
-        file = path.with_name(f"{path.name}.{language}{ending}")
-        if file.is_file():
-            return file
-    return None
+    plain, packed = (path.with_name(f"{path.name}.{language}{ending}") for ending in ("", ".gz"))
+    if plain.is_file() and packed.is_file():
+        raise twice_there(plain, packed)
+    return next((file for file in (plain, packed) if file.is_file()), None)
