@@ -193,7 +193,7 @@ def read_flags() -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="PATTERN",
-        help="of a folder or archive take the files whose paths are so, such as '*/pos/*'",
+        help="of a folder or archive of --data take the files whose paths are so: '*/pos/*'",
     )
     add(
         "--more-data",
