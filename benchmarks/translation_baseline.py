@@ -105,6 +105,7 @@ def read_flags() -> argparse.Namespace:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split-seed", type=int, default=0, help="as of the recipe; default 0")
     add_output_flag(parser, "translation_baseline")
     return parser.parse_args()
 
@@ -126,7 +127,7 @@ def open_split(flags) -> textlstm.data.PairSplit:
         test_part=flags.test_part,
         test_size=flags.test_size,
         validation_size=flags.validation_size,
-        seed=flags.seed,
+        seed=flags.split_seed,
         limit=flags.limit,
     )
 

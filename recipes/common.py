@@ -448,6 +448,8 @@ class RunFolder:
 
 
 def _check_same(before: dict, options: dict, place: Path) -> None:
+    if "split_seed" in options:  # runs that were begun when one seed was for all
+        before.setdefault("split_seed", before.get("seed"))
     other = [name for name in options if before.get(name) != options[name]]
     if other:
         changes = ", ".join(

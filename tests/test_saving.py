@@ -291,6 +291,13 @@ def test_a_weight_that_is_packed_gives_its_memory_back():
         tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
 
 
+def test_a_signature_of_a_compact_export_is_enough_to_keep(trained, tmp_path):
+    version = textlstm.export(trained, tmp_path / "model", compact=True)
+    signature = tf.saved_model.load(str(version)).signatures["serving_default"]
+    gc.collect()
+    assert signature(text=tf.constant(["good"]))["label"][0].numpy().decode() in trained.labels
+
+
 def test_an_export_place_that_cannot_be_is_named(trained, tmp_path):
     file = tmp_path / "file"
     file.write_text("x")

@@ -245,7 +245,7 @@ def test_a_sampler_of_one_s_own_has_one_seed_or_one_for_each(model):
     assert (
         ask([4]) == model.generate(prompts, max_tokens=20, seed=[4, 4, 4]) == ask([4], batch_size=2)
     )
-    with pytest.raises(InputError, match="there are 3 prompts, and the Sampler has 2 seeds"):
+    with pytest.raises(InputError, match="there are 3 texts, and the Sampler has 2 seeds"):
         ask([1, 2])
     with pytest.raises(InputError, match="give a larger batch_size"):
         ask([1, 2, 3], batch_size=2)

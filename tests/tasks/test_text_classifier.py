@@ -347,6 +347,20 @@ def test_a_layer_that_does_not_train_stays_so(make_classifier, reviews, tmp_path
     assert len(loaded.trainable_variables) == 6
 
 
+def test_an_optimizer_keeps_its_state_of_a_layer_that_was_frozen_later(
+    make_classifier, reviews, tmp_path
+):
+    model = make_classifier()
+    texts, labels = reviews[0][:32], reviews[1][:32]
+    model.fit(texts, labels, epochs=1, validation_split=0, verbose=0)
+    model.embedding.trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(loaded.trainable_variables) == len(model.trainable_variables)
+    for one, other in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_the_same_labels_or_some_of_them_continue(make_classifier, reviews, capsys):
     model = make_classifier()
     head = model.head.get_weights()

@@ -188,6 +188,23 @@ def test_what_did_not_train_before_an_unfreezing_does_not_in_it(language_model):
     assert len(classifier.trainable_variables) == 8
 
 
+def test_a_model_saved_while_layers_rest_trains_on_as_a_whole(language_model, tmp_path):
+    classifier = make_classifier(language_model)
+    copies = []
+    callbacks = [
+        GradualUnfreezing(),
+        keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
+        keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: copies.append(classifier.to_float32())
+        ),
+    ]
+    classifier.fit(TEXTS, LABELS, epochs=2, batch_size=8, verbose=0, callbacks=callbacks)
+    loaded = keras.saving.load_model(tmp_path / "1.keras")
+    for model in (loaded, *copies):
+        assert len(model.trainable_variables) == len(classifier.trainable_variables) == 9
+    assert int(loaded.optimizer.iterations) == int(classifier.optimizer.iterations) // 2 > 0
+
+
 def test_rates_by_layer_are_kept_by_a_saved_model_and_refused_by_another(tmp_path):
     tokenizer = SentencePieceTokenizer.train(TEXTS, 40)
     model = TextClassifier(tokenizer, ["bad", "good"], units=4, num_layers=2, embedding_dim=4)
@@ -201,3 +218,7 @@ def test_rates_by_layer_are_kept_by_a_saved_model_and_refused_by_another(tmp_pat
     other.compile(DiscriminativeAdam(0.01, model.optimizer.factors))
     with pytest.raises(InputError, match="'text_classifier.*as 'another"):
         other.fit(TEXTS, LABELS, epochs=1, verbose=0)
+    # Of one's own weights those with a factor may all be frozen.
+    loaded.compile(DiscriminativeAdam(0.01, {loaded.embedding.embeddings.path: 0.1}))
+    loaded.embedding.trainable = False
+    loaded.fit(TEXTS, LABELS, epochs=1, verbose=0)

@@ -147,6 +147,8 @@ def test_a_search_that_was_changed_is_asked_as_it_is_now(trained):
     wild = trained.translate(texts, search=search)
     assert wild != trained.translate(texts, beam_size=1)
     assert trained.translate(texts[2:], search=search) == wild[2:]  # whatever stands beside it
+    search.seeds[0] = 8
+    assert trained.translate(texts, search=search) != wild
     search.seeds = [1, 2, 3]
     with pytest.raises(InputError, match="one seed.*got 3"):
         trained.translate(texts, search=search)

@@ -36,6 +36,11 @@ def test_a_character_comes_whole_behind_bytes_that_are_none():
     assert check(BYTES, as_bytes(b"\xe4\xbd\xe4\xbd\xa0\xf0\x9f"))[-1].endswith("\ufffd")
 
 
+def test_a_stop_string_counts_at_the_end_too():
+    check(BYTES, as_bytes(b"\xed"), stops=("\ufffd",))
+    check(BYTES, as_bytes(b"a\xed"), stops=("a\ufffd",))
+
+
 def test_a_space_stays_behind_a_space():
     ids = spelled(CHARS, "c", "▁", "▁", "m")
     assert "".join(check(CHARS, ids)) == "c  m"

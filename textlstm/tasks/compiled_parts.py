@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 import keras
+import numpy as np
 
 # Each set of options is compiled apart; a program that tries many of them is to keep few.
 _MOST = 16
@@ -40,8 +41,9 @@ class CompiledParts:
         Args:
             kind: its class.
             *options: what its constructor takes behind the task: numbers, which are compared by
-                value, and objects, which are compared by identity, and their attributes likewise:
-                what was compiled holds those that the object had.
+                value, and objects, which are compared by identity, and their attributes likewise,
+                as what was compiled holds those that the object had; but those that begin with an
+                underscore, which are the object's own affair.
         """
         held: list = []
         key = (kind, *(_key(option, held) for option in options))
@@ -55,12 +57,17 @@ class CompiledParts:
 
 def _key(option, held: list):
     """Returns what an option is compared by; what that names by identity is put into `held`."""
-    if isinstance(option, (int, float, str)):
-        return option
-    held.append(option)
     attributes = sorted(getattr(option, "__dict__", {}).items())
-    held += [value for _, value in attributes]
-    values = (
-        value if isinstance(value, (int, float, str)) else id(value) for _, value in attributes
-    )
-    return id(option), *values
+    public = [value for name, value in attributes if not name.startswith("_")]
+    return tuple(_value(one, held) for one in (option, *public))
+
+
+def _value(thing, held: list):
+    if thing is None or isinstance(thing, (int, float, str)):
+        return thing
+    if isinstance(thing, (list, tuple)):
+        return tuple(_value(one, held) for one in thing)
+    if isinstance(thing, np.ndarray):
+        return thing.shape, thing.dtype.str, thing.tobytes()
+    held.append(thing)
+    return id(thing)

@@ -28,7 +28,14 @@ from textlstm.tasks.losses import MeanSurprise, Perplexity
 from textlstm.tasks.task import Task, check_ranges
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick, read_dataset
 from textlstm.tasks.weight_average import WeightAverage
-from textlstm.tasks.writing import checked_options, checked_stops, cut_at, in_pieces, row_seeds
+from textlstm.tasks.writing import (
+    check_seeds,
+    checked_options,
+    checked_stops,
+    cut_at,
+    in_pieces,
+    row_seeds,
+)
 from textlstm.tokenizers import SentencePieceTokenizer
 
 # The tokens of a text that `evaluate` reads alone: a longer one is read in several parts at once.
@@ -664,16 +671,7 @@ class LanguageModel(Task):
         options = checked_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty)
         stops = checked_stops(stop)
         seeds = row_seeds(seed, len(prompts))
-        if isinstance(search, Sampler) and np.size(search.seeds) not in (1, len(prompts)):
-            raise InputError(
-                f"there are {len(prompts)} prompts, and the Sampler has {np.size(search.seeds)} "
-                "seeds; give it one for all, or one for each"
-            )
-        if isinstance(search, Sampler) and 1 < np.size(search.seeds) > batch_size:
-            raise InputError(
-                f"the Sampler has {np.size(search.seeds)} seeds, and {batch_size} prompts are gone "
-                "on with at once; give a larger batch_size"
-            )
+        check_seeds(search, len(prompts), batch_size)
         texts = []
         for start in range(0, len(prompts), batch_size):
             rows = slice(start, start + batch_size)

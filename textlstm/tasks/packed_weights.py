@@ -56,7 +56,10 @@ class PackedWeight(tf.saved_model.experimental.TrackableResource):
         )
 
     def _destroy_resource(self):
-        tf.raw_ops.DestroyResourceOp(resource=self.resource_handle)
+        # Not in what is stored: of a loaded model a signature may be kept alone, which does not
+        # hold its weights.
+        if not tf.inside_function():
+            tf.raw_ops.DestroyResourceOp(resource=self.resource_handle)
 
     def _initialize(self):
         data = tf.io.decode_compressed(self.stored, "ZLIB")

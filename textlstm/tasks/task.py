@@ -22,7 +22,14 @@ def check_ranges(max_tokens: int, **rates: float) -> None:
 
 
 class Task(keras.Model):
-    """A Keras model that owns its tokenizer and takes strings."""
+    """A Keras model that owns its tokenizer and takes strings.
+
+    Attributes:
+        resting: the paths of variables that a callback has rest for some epochs; they count as
+            those that train when the model is saved or copied.
+    """
+
+    resting: frozenset[str] = frozenset()
 
     def compile(self, **arguments):
         """Configures the training, as `keras.Model.compile`, and keeps what it was given."""
@@ -49,7 +56,11 @@ class Task(keras.Model):
     def _config_of_options(self) -> dict:
         """Returns what `get_config` has in every task: the options of the layers."""
         config = {**super().get_config(), **self._options, "max_tokens": self.max_tokens}
-        frozen = [_path(variable) for variable in self.weights if not variable.trainable]
+        frozen = [
+            _path(variable)
+            for variable in self.weights
+            if not variable.trainable and variable.path not in self.resting
+        ]
         return {**config, "frozen": frozen} if frozen else config
 
     @classmethod
@@ -70,20 +81,24 @@ class Task(keras.Model):
         return model
 
     def get_compile_config(self) -> dict:
-        """Returns what `compile` was given, and whether the optimizer has state to be loaded."""
+        """Returns what `compile` was given, and of which variables the optimizer has state."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         return {
             **super().get_compile_config(),
             **self._options_of_steps(),
-            "optimizer_has_state": self.optimizer.built,
+            "optimizer_has_state": [_path(v) for v in optimizer._trainable_variables],
         }
 
     def compile_from_config(self, config: dict):
         """Compiles as `get_compile_config` recorded: a loaded model trains on as it did before."""
         config = dict(config)
-        optimizer_has_state = config.pop("optimizer_has_state")
+        has_state = config.pop("optimizer_has_state")
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if optimizer_has_state:
+        if has_state is True:  # as it was once recorded
             self.optimizer.build(self.trainable_variables)
+        elif has_state:
+            variables = {_path(variable): variable for variable in self.weights}
+            self.optimizer.build([variables[path] for path in has_state])
 
     def to_float32(self) -> "Task":
         """Returns a model with the same weights and loss that computes in float32.

@@ -26,7 +26,8 @@ class DiscriminativeAdam(Adam):
         """Makes the moments of the variables, and finds their factors."""
         super().build(variables)
         paths = [variable.path for variable in variables]
-        if self.factors and not set(self.factors) & set(paths):
+        models, own = ({p.split("/")[0] for p in named} for named in (self.factors, paths))
+        if models and own and not models & own:
             raise InputError(
                 f"the optimizer's factors are of another model, whose weights are named as "
                 f"{next(iter(self.factors))!r}; this one's as {paths[0]!r}: make one for this model"
@@ -149,4 +150,6 @@ class GradualUnfreezing(keras.callbacks.Callback):
         for number, group in enumerate(groups):
             for variable in group:
                 variable.trainable = number < free and variable.path not in self._frozen
+        rest = {variable.path for group in groups[free:] for variable in group}
+        self.model.resting = frozenset(rest - self._frozen)
         self._free = free

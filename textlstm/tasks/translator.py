@@ -11,7 +11,7 @@ from keras import ops
 
 from textlstm.data import BucketedBatches, EncodedCorpus, EncodedPairs, PairBatches
 from textlstm.data.encoded_pairs import check_same_count
-from textlstm.decoding import BeamSearch, Sampler, Search
+from textlstm.decoding import BeamSearch, Search
 from textlstm.errors import InputError
 from textlstm.layers import RNN, AttentionDecoder, TiedHead, TokenEmbedding, WordDropout
 from textlstm.tasks.adam import Adam
@@ -21,6 +21,7 @@ from textlstm.tasks.losses import Perplexity, SmoothedSparseCategoricalCrossentr
 from textlstm.tasks.task import Task, check_ranges
 from textlstm.tasks.texts import checked_texts, held_out, holds_texts, pick
 from textlstm.tasks.weight_average import WeightAverage
+from textlstm.tasks.writing import seed_count
 from textlstm.tokenizers import SentencePieceTokenizer
 
 
@@ -631,14 +632,14 @@ class Translator(Task):
             raise InputError(f"length_penalty must be 0 or more; got {length_penalty!r}")
         if search is None and n_best is not None and not 1 <= n_best <= beam_size:
             raise InputError(f"n_best must be from 1 to beam_size ({beam_size}); got {n_best!r}")
-        if isinstance(search, Sampler) and np.size(search.seeds) != 1:
-            raise InputError(
-                "texts are translated in an order of their own, several at once: give the Sampler "
-                f"one seed, seeds=[7], for all; got {np.size(search.seeds)}"
-            )
         texts = checked_texts(texts)
         if not texts:
             return []
+        if seed_count(search) != 1:
+            raise InputError(
+                "texts are translated in an order of their own, several at once: give the Sampler "
+                f"one seed, seeds=[7], for all; got {seed_count(search)}"
+            )
         options = search, beam_size, float(length_penalty), no_repeat_ngram
         searcher = self._compiled.get(_Searcher, max_tokens, *options)
         batches = self._source_batches(texts, batch_size)

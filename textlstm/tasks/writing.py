@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from keras import ops
 
+from textlstm.decoding import Sampler
 from textlstm.errors import InputError
 from textlstm.tokenizers import SentencePieceTokenizer
 
@@ -57,6 +59,26 @@ def row_seeds(seed, rows: int) -> np.ndarray:
     return seeds.astype(np.int64).astype(np.int32)
 
 
+def seed_count(search) -> int:
+    """Returns how many seeds a `Sampler` of the user's has; 1 for any other search."""
+    return np.size(ops.convert_to_numpy(search.seeds)) if isinstance(search, Sampler) else 1
+
+
+def check_seeds(search, rows: int, batch_size: int) -> None:
+    """Raises an `InputError` if a `Sampler` of the user's does not have a seed for each row."""
+    count = seed_count(search)
+    if rows and count not in (1, rows):
+        raise InputError(
+            f"there are {rows} texts, and the Sampler has {count} seeds; give it one for all, "
+            "seeds=[7], or one for each"
+        )
+    if rows and 1 < count > batch_size:
+        raise InputError(
+            f"the Sampler has {count} seeds, and {batch_size} texts are computed at once; give a "
+            "larger batch_size"
+        )
+
+
 def cut_at(text: str, stops: tuple[str, ...]) -> str:
     """Returns a text up to the stop string that is the first to be complete, as one reads."""
     places = [(text.find(stop), stop) for stop in stops]
@@ -96,7 +118,7 @@ def in_pieces(
         if piece:
             yield piece
     if open_tokens:
-        held += _behind(anchor, open_tokens, tokenizer)
+        held = cut_at(held + _behind(anchor, open_tokens, tokenizer), stops)
     if held:
         yield held
 
