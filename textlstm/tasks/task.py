@@ -41,15 +41,8 @@ class Task(keras.Model):
         """Returns those arguments of `compile` that a task's own training step needs."""
         return {}
 
-    def compile_like(self, other: "Task") -> None:
-        """Compiles as another task is: with its loss, and an optimizer and metrics like its own.
-
-        Args:
-            other: the task.
-        """
-        self.compile(**other._compile_arguments_anew())
-
     def _compile_arguments_anew(self) -> dict:
+        """Returns what `compile` was given, with new optimizers and metrics like those."""
         arguments = {**self._compile_arguments(), **self._options_of_steps()}
         return keras.tree.map_structure(_another, arguments)
 
@@ -109,7 +102,7 @@ class Task(keras.Model):
         config["dtype"] = "float32"
         model = type(self).from_config(config)
         model.set_weights(self.get_weights())
-        model.compile_like(self)
+        model.compile(**self._compile_arguments_anew())
         return model
 
     def explain(self, text: str | bytes, **options):
