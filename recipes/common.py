@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -245,6 +245,22 @@ def refuse_with_init(flags: argparse.Namespace, names: Iterable[str]) -> None:
 def counts_of(split) -> str:
     """Returns how many rows each part has, in words."""
     return ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
+
+
+def check_columns(flags: argparse.Namespace, sources: Sequence) -> None:
+    """Refuses columns of a user who gives no data that has any.
+
+    Args:
+        flags: the recipe's.
+        sources: those of `--data` and of `--more-data`.
+
+    Raises:
+        InputError: if a column is named and no source has columns.
+    """
+    given = [name for name in ("text_column", "label_column") if getattr(flags, name, None)]
+    if given and not any(source.has_columns for source in sources):
+        names = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise InputError(f"{names}: {sources[0].name} has no columns to choose; leave that out")
 
 
 def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str) -> Path | None:

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from common import load_of_kind, run, share, write_jsonl
+from common import check_columns, load_of_kind, run, share, write_jsonl
 
 import textlstm
 from textlstm import InputError
@@ -32,6 +32,7 @@ def main() -> None:
         files=flags.files,
         encoding=flags.encoding,
     )
+    check_columns(flags, [source])
     models = [load_of_kind("--models", name, textlstm.TextClassifier) for name in flags.models]
     check_labels(flags.models, models)
     texts = list(dict.fromkeys(text.text for text in source.texts(source.parts[0])))

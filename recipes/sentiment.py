@@ -31,6 +31,7 @@ from common import (
     above_zero,
     add_shared_flags,
     announce,
+    check_columns,
     counts_of,
     export_with_card,
     fraction,
@@ -100,9 +101,11 @@ def main() -> None:
         "encoding": flags.encoding,
     }
     source = textlstm.open_source(flags.data, **columns)
+    more = [open_more(data, flags, columns) for data in flags.more_data]
+    check_columns(flags, [source, *more])
     split = textlstm.split_examples(
         source,
-        more=[open_more(data, flags, columns) for data in flags.more_data],
+        more=more,
         validation_share=flags.validation_share,
         seed=flags.split_seed,
         limit=flags.limit,

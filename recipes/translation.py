@@ -30,6 +30,7 @@ from common import (
     above_zero,
     add_shared_flags,
     announce,
+    check_columns,
     counts_of,
     export_with_card,
     kept_tokenizer,
@@ -95,9 +96,11 @@ def main() -> None:
         "encoding": flags.encoding,
     }
     source = textlstm.open_pairs(flags.data, **columns)
+    more = [textlstm.open_pairs(data, **columns) for data in flags.more_data]
+    check_columns(flags, [source, *more])
     split = textlstm.split_pairs(
         source,
-        more=[textlstm.open_pairs(data, **columns) for data in flags.more_data],
+        more=more,
         test_part=flags.test_part,
         test_size=flags.test_size,
         validation_size=flags.validation_size,

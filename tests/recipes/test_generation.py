@@ -101,6 +101,7 @@ def test_other_tokens(book, tmp_path, monkeypatch, capfd, model_type):
         (["--data", "{book}", "--batch-size", "9999"], "give a smaller batch_size, or more text"),
         (["--data", "{book}", "--test-part", "dev"], "there is no part 'dev' to test on"),
         (["--data", "{empty}"], "empty: holds no text"),
+        (["--data", "{book}", "--text-column", "0"], "has no columns to choose; leave that"),
         (["--optimizer", "asgd", "--average", "0.9"], "--average: --optimizer asgd has an average"),
         (["--model-type", "byte", "--normalization", "nfkc"], "--normalization nfkc: tokens of"),
         (["--data", "{book}", "--dropout", "0.2", "--hidden-dropout", "1"], "must be in [0, 1)"),

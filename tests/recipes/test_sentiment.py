@@ -97,6 +97,7 @@ def test_a_run_that_is_killed_is_resumed(table, tmp_path, monkeypatch, capfd):
     [
         (["--data", "nothing.csv"], "'nothing.csv': there is no such file or folder"),
         (["--data", "TABLE", "--text-column", "body"], "body"),
+        (["--data", "sample", "--label-column", "1"], "--label-column: sample has no columns"),
         (["--data", "no_label.csv"], "no_label.csv:3"),
         (["--data", "empty.csv"], "empty: holds no text"),
         (["--data", "one_class.csv"], "a classifier needs at least two classes"),

@@ -84,6 +84,7 @@ def test_a_run_that_is_killed_is_resumed_and_fine_tuned_with_more_data(
     [
         (["--data", "none.en", "none.de"], "data 'none.en': there is no such file"),
         (["--data", "{table}", "--text-column", "0", "--label-column", "7"], "7"),
+        (["--data", "sample", "--text-column", "1"], "--text-column: sample has no columns"),
         (["--data", "{table}", "--test-part", "dev"], "there is no part 'dev' to test on"),
         (["--data", "{table}", "--init", "nowhere"], "nowhere: there is no such folder"),
         (["--data", "{table}", "--units", "9"], "must be even"),

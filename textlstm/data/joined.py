@@ -30,6 +30,7 @@ class JoinedSource(Source):
     def __init__(self, sources: Sequence[Source]):
         super().__init__(*_joined(sources))
         self._sources = tuple(sources)
+        self.has_columns = any(source.has_columns for source in sources)
         self.names = _told_apart([source.name for source in sources])
 
     def _read(self, part: str) -> Iterator[Example]:
@@ -52,6 +53,7 @@ class JoinedTexts(TextSource):
     def __init__(self, sources: Sequence[TextSource]):
         super().__init__(*_joined(sources))
         self._sources = tuple(sources)
+        self.has_columns = any(source.has_columns for source in sources)
 
     def _read(self, part: str) -> Iterator[Text]:
         for source in self._sources:
@@ -68,6 +70,7 @@ class LabelledTexts(TextSource):
     def __init__(self, source: Source):
         super().__init__(source.name, source.description, source.parts, tuple(source.notes))
         self._source = source
+        self.has_columns = source.has_columns
 
     def _read(self, part: str) -> Iterator[Text]:
         for example in self._source._read(part):

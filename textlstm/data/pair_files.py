@@ -82,6 +82,8 @@ class PairTable(PairSource):
         InputError: if the table cannot be read as far as its first row, or lacks a column.
     """
 
+    has_columns = True
+
     def __init__(self, name: str, table: TableFile, columns: Columns):
         super().__init__(name, f"the table {table.name}", ("all",))
         self._table = table

@@ -23,10 +23,12 @@ class PartedSource(ABC):
         empty_row: of a kind of source: one row and several in the note on empty ones, and what is
             empty about them.
         needed: of a kind of source: what a part without a row lacks, for the error.
+        has_columns: whether its rows have named or numbered columns (or features) to choose from.
     """
 
     empty_row: tuple[str, str, str]
     needed: str
+    has_columns: bool = False
 
     def __init__(
         self, name: str, description: str, parts: tuple[str, ...], notes: tuple[str, ...] = ()

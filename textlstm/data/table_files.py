@@ -419,6 +419,8 @@ class TableSource(Source):
         InputError: if a table cannot be read as far as its first row, or lacks a column.
     """
 
+    has_columns = True
+
     def __init__(
         self,
         name: str,

@@ -32,6 +32,8 @@ class TfdsPairSource(PairSource):
             be the same part.
     """
 
+    has_columns = True
+
     def __init__(
         self, data: str, builder: Any, source: str | None, target: str | None, encoding: str
     ):

@@ -36,6 +36,8 @@ class TfdsSource(Source):
             part, or if what reads its files is not installed.
     """
 
+    has_columns = True
+
     def __init__(self, data: str, builder: Any, columns: Columns, encoding: str):
         self._data = data
         self._builder = builder

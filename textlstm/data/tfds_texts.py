@@ -34,6 +34,8 @@ class TfdsTextSource(TextSource):
         InputError: if the feature is missing, or no split can be the training part.
     """
 
+    has_columns = True
+
     def __init__(self, data: str, builder: Any, column: str | None, encoding: str):
         self._data = data
         self._builder = builder
