@@ -52,16 +52,22 @@ def pairs(source, part):
     return [(e.text, e.label) for e in source.examples(part)]
 
 
-def test_chinese_names_in_a_zip_that_does_not_say_that_they_are_utf_8(tmp_path):
-    path = make(
-        tmp_path, "zip", {f"\u597d\u8bc4/{i}.txt": "x" for i in range(2)} | {"bad/1.txt": "y"}
-    )
-    data = path.read_bytes()  # the flags are 2 bytes, before the method of compression
-    for head, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        for at in [i for i in range(len(data)) if data.startswith(head, i)]:
-            data = data[: at + place] + b"\0\0" + data[at + place + 2 :]
-    path.write_bytes(data)
-    assert {e.label for e in open_source(path).examples("all")} == {"bad", "\u597d\u8bc4"}
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("好评", "utf-8"),  # a Mac's
+        ("好评", "gb2312"),  # a Chinese Windows'
+        ("（很）好 2", "gb2312"),
+        ("été", "cp437"),  # that of DOS, which is the one that zip files say they hold
+        ("Größe", "cp437"),
+    ],
+)
+def test_names_in_a_zip_that_does_not_say_what_they_are_written_in(tmp_path, name, encoding):
+    raw = name.encode(encoding)
+    files = {"A" * len(raw) + f"/{i}.txt": "x" for i in range(2)} | {"bad/1.txt": "y"}
+    path = make(tmp_path, "zip", files)  # names of ASCII letters: no flag says that it is UTF-8
+    path.write_bytes(path.read_bytes().replace(b"A" * len(raw), raw))
+    assert {e.label for e in open_source(path).examples("all")} == {"bad", name}
 
 
 @pytest.mark.parametrize("wrap", ["", "aclImdb/", "./a/b/"])

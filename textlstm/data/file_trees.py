@@ -15,7 +15,7 @@ import tarfile
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -125,6 +125,11 @@ class TarArchive(FileTree):
                         yield archive, member
 
 
+# ASCII and the characters of GB2312. In the code page of DOS, which is what zip files hold else,
+# the first bytes of these are frames, Greek letters and signs, no letters with accents.
+_HANZI = re.compile(rb"[\x00-\x7f]*(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe][\x00-\x7f]*)+")
+
+
 class ZipArchive(FileTree):
     """The members of a zip archive."""
 
@@ -145,12 +150,22 @@ class ZipArchive(FileTree):
 
 
 def _name_in_zip(member: zipfile.ZipInfo) -> str:
-    """Returns the path of a member; UTF-8 is read also where nothing says so, as on a Mac."""
-    is_said = member.flag_bits & 0x800
+    """Returns the path of a member; UTF-8 and GBK are read also where nothing says so.
+
+    Zip files made on a Mac hold UTF-8, those of a Chinese Windows GBK, and neither says it.
+    """
+    if member.flag_bits & 0x800:  # it is said that the name is UTF-8
+        return member.filename
     try:
-        return member.filename if is_said else member.filename.encode("cp437").decode("utf-8")
+        name = member.filename.encode("cp437")
     except UnicodeError:
         return member.filename
+    with suppress(UnicodeError):
+        return name.decode("utf-8")
+    with suppress(UnicodeError):
+        if _HANZI.fullmatch(name):
+            return name.decode("gb2312")
+    return member.filename
 
 
 class SingleFile(FileTree):
