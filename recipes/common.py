@@ -364,6 +364,14 @@ def export_with_card(model, flags, export: Path, source, counts: str, seconds: f
     return textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
 
 
+def check_jsonl_output(path: Path) -> None:
+    """Refuses a file to write that is no `.jsonl`, or whose folder is not there."""
+    if path.suffix != ".jsonl":
+        raise InputError(f"{path}: the file to write must end with .jsonl")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+
+
 def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
     """Writes rows, one JSON object a line; no half of them is ever seen under the name."""
     partial = path.with_name(f".{path.name}.partial")

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from common import check_columns, load_of_kind, run, share, write_jsonl
+from common import check_columns, check_jsonl_output, load_of_kind, run, share, write_jsonl
 
 import textlstm
 from textlstm import InputError
@@ -99,10 +99,7 @@ def read_flags() -> argparse.Namespace:
         help="leave out texts whose label is less probable; default 0, none",
     )
     flags = parser.parse_args()
-    if flags.output.suffix != ".jsonl":
-        raise InputError(f"{flags.output}: the file to write must end with .jsonl")
-    if not flags.output.parent.is_dir():
-        raise InputError(f"{flags.output}: there is no folder {flags.output.parent}; make it first")
+    check_jsonl_output(flags.output)
     return flags
 
 

@@ -84,6 +84,9 @@ def test_a_table_without_a_header(files, ending):
     folder = files(**{"a" + ending: "\n".join(comma.join(row) for row in rows)})
     source = open_pairs(folder / f"a{ending}")
     assert (source.name, sides(source)) == ("a", [("One.", "一。"), ("Two.", "二。")])
+    # The languages may be said for the sake of further data, whose columns have names.
+    named = open_pairs(folder / f"a{ending}", source_language="en", target_language="zh")
+    assert sides(named) == sides(source)
     turned = open_pairs(folder / f"a{ending}", text_column="1", label_column="0")
     assert sides(turned) == [("一。", "One."), ("二。", "Two.")]
 

@@ -106,9 +106,8 @@ def open_pairs(
 
 def _has_columns(path: Path, columns: Columns, encoding: str) -> bool:
     """Says whether the first row of a table names such columns."""
-    table = pair_table(path, path.name, columns, encoding)
     try:
-        next(table.pairs(table.parts[0]), None)
+        pair_table(path, path.name, columns, encoding)
     except InputError:  # read by position it is told what else is the matter
         return False
     return True

@@ -1,0 +1,117 @@
+r"""Translates texts by a translator that is there, to train a further one on them.
+
+    python recipes/pseudo_translations.py --model models/translation-en-zh \
+        --data english.txt --source-language en --target-language zh pseudo.jsonl
+    python recipes/translation.py --data pairs.jsonl --more-data pseudo.jsonl \
+        --source-language en --target-language zh
+
+What beam search finds is a simpler lesson than what people write, and there are far more texts than
+translated ones: a model learns more from both than from translated ones alone (sequence-level
+knowledge distillation, Kim and Rush, 2016). A model of the other direction gives texts to
+translations that have none (back-translation, Sennrich et al., 2016): the columns of the result are
+called by their languages, so that either side can be the one to translate.
+
+Each line of the result has both texts, under their languages, and the `score` that the search gave
+to the translation: nearer to 0, the surer. `translation.py --more-data` leaves out what stands in a
+held-out part.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from common import (
+    check_columns,
+    check_jsonl_output,
+    load_of_kind,
+    not_negative,
+    positive,
+    run,
+    write_jsonl,
+)
+
+import textlstm
+from textlstm import InputError
+
+
+def main() -> None:
+    """Reads the texts, translates them and writes the pairs, one JSON object a line."""
+    flags = read_flags()
+    texts = list(dict.fromkeys(text for data in flags.data for text in read_texts(data, flags)))
+    print(f"{len(texts):,} different texts", flush=True)
+    model = load_of_kind("--model", flags.model, textlstm.Translator)
+    answers = model.translate(
+        texts,
+        beam_size=flags.beam_size,
+        length_penalty=flags.length_penalty,
+        n_best=1,
+        batch_size=flags.batch_size,
+        verbose=1,
+    )
+    languages = flags.source_language, flags.target_language
+    rows = []
+    for text, (answer,) in zip(texts, answers, strict=True):
+        if answer.text.strip():  # a pair with an empty side teaches nothing
+            pair = dict(zip(languages, (text, answer.text), strict=True))
+            rows.append({**pair, "score": round(answer.score, 4)})
+    if not rows:
+        raise InputError(f"--model {flags.model}: every translation is empty")
+    write_jsonl(flags.output, rows)
+    print(f"{flags.output}: {len(rows):,} pairs")
+
+
+def read_flags() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("output", type=Path, help="the .jsonl file to write")
+    add("--model", required=True, metavar="FOLDER", help="an exported translator")
+    add(
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="DATA",
+        help="text files, a text on each line; tables, folders or archives; tfds:NAME/CONFIG",
+    )
+    add(
+        "--pairs",
+        action="store_true",
+        help="--data are texts with translations, as for translation.py: take the texts alone",
+    )
+    add("--text-column", metavar="NAME", help="of a table: its name, or its position, from 0")
+    add("--source-language", required=True, metavar="NAME", help="of the texts, such as en")
+    add("--target-language", required=True, metavar="NAME", help="of the translations, such as zh")
+    add("--encoding", default="utf-8", help="of the files; default utf-8")
+    add("--beam-size", type=positive, default=4, help="default 4; 1 is greedy, and faster")
+    add("--length-penalty", type=not_negative, default=1.0, help="default 1, 0 for none")
+    add("--batch-size", type=positive, default=128, help="texts at once; default 128")
+    flags = parser.parse_args()
+    check_jsonl_output(flags.output)
+    if flags.source_language == flags.target_language:
+        raise InputError(
+            f"--target-language {flags.target_language}: is the language of the texts, too; the "
+            "columns of the result need two names"
+        )
+    return flags
+
+
+def read_texts(data: str, flags: argparse.Namespace) -> Iterator[str]:
+    """Yields the texts of one `--data`."""
+    options = {"text_column": flags.text_column, "encoding": flags.encoding}
+    if flags.pairs:
+        languages = flags.source_language, flags.target_language
+        source = textlstm.open_pairs(
+            data, source_language=languages[0], target_language=languages[1], **options
+        )
+        check_columns(flags, [source])
+        yield from (pair.source for pair in source.pairs(source.parts[0]))
+    else:
+        source = textlstm.open_texts(data, unit="line", **options)
+        check_columns(flags, [source])
+        yield from (text.text for text in source.texts(source.parts[0]))
+
+
+if __name__ == "__main__":
+    run(main)

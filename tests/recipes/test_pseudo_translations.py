@@ -1,0 +1,67 @@
+"""Texts without translations get those of a translator, and train a further one."""
+
+import json
+
+import keras
+import pytest
+from recipe_runner import Recipe
+
+import textlstm
+
+RECIPE = Recipe("pseudo_translations")
+TEXTS = [f"{a} {b} {c}" for a in "abcd" for b in "abcd" for c in "efgh"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of an untrained translator of letters to capitals."""
+    capitals = [text.upper() for text in TEXTS]
+    tokenizers = [textlstm.SentencePieceTokenizer.train(x, 20, "char") for x in (TEXTS, capitals)]
+    keras.utils.set_random_seed(0)
+    translator = textlstm.Translator(*tokenizers, units=8, embedding_dim=8, max_tokens=8)
+    return textlstm.export(translator, tmp_path_factory.mktemp("models") / "letters").parent
+
+
+def test_each_text_gets_its_translation_and_score(model, tmp_path, monkeypatch, capfd):
+    lines, table, output = (tmp_path / name for name in ("a.txt", "b.tsv", "c.jsonl"))
+    lines.write_text("\n".join(TEXTS[:20]), "utf-8")
+    table.write_text("".join(f"{text}\tno matter\n" for text in TEXTS[10:30]), "utf-8")
+    flags = ["--model", model, "--source-language", "en", "--target-language", "xx"]
+    assert RECIPE.run_here(monkeypatch, *flags, "--data", lines, "--beam-size", 1, output) == 0
+    assert "20 different texts" in capfd.readouterr().out
+    assert len(output.read_text("utf-8").splitlines()) <= 20
+
+    flags += ["--data", table, "--pairs", output, "--beam-size", 2]
+    assert RECIPE.run_here(monkeypatch, *flags) == 0
+    rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    answers = textlstm.load(model).translate(TEXTS[10:30], beam_size=2, n_best=1)
+    assert [(row["en"], row["xx"]) for row in rows] == [
+        (text, best.text)
+        for text, (best,) in zip(TEXTS[10:30], answers, strict=True)
+        if best.text.strip()
+    ]
+    assert all(row["score"] < 0 for row in rows)
+    # The other recipe finds the columns by their languages.
+    source = textlstm.open_pairs(output, source_language="en", target_language="xx")
+    assert next(source.pairs("all")).source == rows[0]["en"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--target-language", "en", "c.jsonl"], "is the language of the texts, too"),
+        (["--target-language", "zh", "c.tsv"], "must end with .jsonl"),
+        (["--target-language", "zh", "nowhere/c.jsonl"], "there is no folder nowhere"),
+        (["--target-language", "zh", "c.jsonl", "--text-column", "2"], "has no columns to choose"),
+        (["--target-language", "zh", "c.jsonl", "--model", "CLASSIFIER"], "not a Translator"),
+    ],
+)
+def test_a_mistake_is_one_line(model, exported, tmp_path, monkeypatch, capfd, flags, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("a b e\n", "utf-8")
+    flags = [str(exported.parent) if flag == "CLASSIFIER" else flag for flag in flags]
+    flags = ["--data", "a.txt", "--source-language", "en", "--model", model, *flags]
+    assert RECIPE.run_here(monkeypatch, *flags) == 2
+    error = capfd.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and message in error
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
