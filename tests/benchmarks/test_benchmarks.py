@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import re
 import subprocess
 import sys
@@ -100,3 +101,18 @@ def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path, 
     assert end.value.code == 1
     assert ": 0.1234, now " in printed
     assert "Scores that differ: 1" in printed
+
+
+def test_probabilities_by_counting_sum_to_one_and_are_those_of_the_equation(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    module = importlib.import_module("character_n_grams")
+    model = module.NGrams(["abab", "ab"], most=3)
+    for history in ("", "a", "b", "ab", "ba", "zz"):
+        p = {c: model.probability(history, c) for c in ("a", "b", module.END, "unseen")}
+        assert sum(p.values()) == pytest.approx(1)
+    # Of 8 characters with the end marks 3 are "a", of 3 kinds; "a" comes behind "b" once of thrice.
+    p_a = (3 + 3 * 1 / 4) / (8 + 3)
+    assert model.probability("b", "a") == pytest.approx((1 + 2 * p_a) / (3 + 2))
+    nats = model.nats_per_character(["ab"], 1)
+    ends = (2 + 3 * 1 / 4) / (8 + 3)
+    assert nats == pytest.approx(-(2 * math.log(p_a) + math.log(ends)) / 2)
