@@ -97,10 +97,10 @@ class NGrams:
         return p
 
     def nats_per_character(self, texts: Iterable[str], n: int) -> float:
-        """Returns - log p of texts, end marks included, by their number of characters."""
+        """Returns - log p of texts, by their number of characters, end marks included."""
         total, characters = 0.0, 0
         for text in texts:
-            characters += len(text)
+            characters += len(text) + 1
             text = self._marked(text)
             for at in range(self.most - 1, len(text)):
                 total -= math.log(self.probability(text[at - n + 1 : at], text[at]))

@@ -1,7 +1,7 @@
 r"""What TensorFlow's tutorial model reaches on the pairs that `recipes/translation.py` trains on.
 
     python benchmarks/translation_baseline.py --data spa.txt --text-column 1 --label-column 0 \
-        --test-size 3000
+        --source-language es --target-language en --test-size 3000 --validation-size 1000
 
 The model of the tutorial "Neural machine translation with attention", made of stock Keras layers:
 `TextVectorization` of 5,000 words (of languages without spaces characters), lower-cased and rid of
@@ -97,8 +97,8 @@ def read_flags() -> argparse.Namespace:
     parser.add_argument("--more-data", nargs="+", default=[])
     parser.add_argument("--text-column")
     parser.add_argument("--label-column")
-    parser.add_argument("--source-language", default="en")
-    parser.add_argument("--target-language", default="zh")
+    parser.add_argument("--source-language", required=True)
+    parser.add_argument("--target-language", required=True)
     parser.add_argument("--test-part")
     parser.add_argument("--test-size", type=float, default=0.05)
     parser.add_argument("--validation-size", type=float, default=0.05)

@@ -69,6 +69,7 @@ SHIPPED = (
     "translation-en-de",
     "translation-en-zh",
 )
+JSON_LINES = (".jsonl", ".jsonl.gz")
 NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
 
 
@@ -127,7 +128,8 @@ def add_shared_flags(
     model(
         "--measure",
         metavar="FOLDER",
-        help="train nothing: score the model exported there on the test part of the data",
+        help="train nothing: score the model exported there on the test part of the data; what is "
+        "said of another model, or of training, has no effect",
     )
     model("--export", metavar="FOLDER", help="default: models/RECIPE-DATA")
     model(
@@ -174,6 +176,11 @@ def add_shared_flags(
     )
     training("--seed", type=seed, default=0, help="of weights, order and dropout; default 0")
     training("--resume", action="store_true", help="go on with a run that was cut off")
+
+
+def flags_in_words(values: dict) -> str:
+    """Writes flags as they would be given: `--units 256 --epochs 14`."""
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
 
 
 def positive(text: str) -> int:

@@ -13,7 +13,7 @@ Text files, a folder or archive of them, a table with a text in each row:
     python recipes/generation.py --data poems.jsonl --text-column poem --model-type char
     python recipes/generation.py --data wikitext-2-v1.zip --model-type word
 
-(README.md has the flags, scores and times of these three.)
+(README.md and the cards of models/generation-* have the flags, scores and times of these three.)
 """
 
 import argparse
@@ -31,6 +31,7 @@ from common import (
     check_columns,
     counts_of,
     export_with_card,
+    flags_in_words,
     kept_tokenizer,
     keras,
     load_to_fine_tune,
@@ -175,7 +176,8 @@ def main() -> None:
 def read_flags() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=f"{__doc__}\nFor the help topics: {flags_in_words(HELP_TOPICS)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_shared_flags(
         parser,
@@ -291,6 +293,8 @@ def read_flags() -> argparse.Namespace:
             f"--normalization {flags.normalization}: tokens of --model-type {flags.model_type} are "
             "not normalized; leave it out"
         )
+    if flags.vocabulary_size and flags.model_type == "byte":
+        raise InputError("--vocabulary-size: there are 256 bytes; leave it out")
     if flags.data == ["sample"]:
         suits = {n: v for n, v in HELP_TOPICS.items() if not (flags.init and n in of_new_models)}
         if flags.optimizer == "asgd":

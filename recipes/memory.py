@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from common import keras, positive, run
+from common import above_zero, keras, positive, run, seed
 
 import textlstm
 from textlstm import InputError
@@ -192,8 +192,8 @@ def read_flags() -> argparse.Namespace:
     add("--gaps", type=positive, nargs="+", help="default by the task, such as 20 50 100")
     add("--steps", type=positive, help="the most steps of training; default by the task")
     add("--units", type=positive, default=32, help="of the LSTM; default 32")
-    add("--learning-rate", type=float, default=0.01, help="of Adam; default 0.01")
-    add("--seed", type=int, default=0, help="default 0")
+    add("--learning-rate", type=above_zero, default=0.01, help="of Adam; default 0.01")
+    add("--seed", type=seed, default=0, help="default 0")
     add("--output", type=Path, default=Path("runs/memory"), help="default runs/memory")
     flags = parser.parse_args()
     if flags.output.exists() and not flags.output.is_dir():

@@ -79,7 +79,8 @@ def read_flags() -> argparse.Namespace:
         "--data",
         required=True,
         metavar="DATA",
-        help="texts: a text file, a table, a folder or an archive, or tfds:NAME/CONFIG",
+        help="texts: a text file, a table, a folder or an archive, or tfds:NAME/CONFIG; of data "
+        "that has parts, the one to train on",
     )
     add("--text-column", metavar="NAME", help="of a table; default: text, review, …")
     add("--unit", choices=UNITS, default="file", help="what of a text file is a text; default file")

@@ -73,7 +73,8 @@ def read_flags() -> argparse.Namespace:
         nargs="+",
         required=True,
         metavar="DATA",
-        help="text files, a text on each line; tables, folders or archives; tfds:NAME/CONFIG",
+        help="text files, a text on each line; tables, folders or archives; tfds:NAME/CONFIG; of "
+        "data that has parts, the one to train on",
     )
     add(
         "--pairs",

@@ -26,6 +26,7 @@ import itertools
 from pathlib import Path
 
 from common import (
+    JSON_LINES,
     NORMALIZATIONS,
     RunFolder,
     above_zero,
@@ -279,8 +280,16 @@ def read_flags() -> argparse.Namespace:
         type=positive,
         help=f"longer texts are cut to so many; default {SHAPE['max_tokens']}",
     )
-    add("--dropout", type=share, help=f"of features; default {SHAPE['dropout']}")
-    add("--token-dropout", type=share, help=f"of tokens; default {SHAPE['token_dropout']}")
+    add(
+        "--dropout",
+        type=share,
+        help=f"of features; default {SHAPE['dropout']}, with --language-model 0.4",
+    )
+    add(
+        "--token-dropout",
+        type=share,
+        help=f"of tokens; default {SHAPE['token_dropout']}, with --language-model 0.1",
+    )
     add(
         "--class-weight",
         choices=["balanced"],
@@ -369,8 +378,7 @@ def check_transfer(flags) -> None:
 
 def open_more(data: str, flags, columns: dict) -> textlstm.data.Source:
     """Opens data to add: as that of `--data`, or JSON lines beside other files by themselves."""
-    json_lines = (".jsonl", ".jsonl.gz")
-    if data.endswith(json_lines) and not any(one.endswith(json_lines) for one in flags.data):
+    if data.endswith(JSON_LINES) and not any(one.endswith(JSON_LINES) for one in flags.data):
         columns = {"label_names": columns["label_names"]}
     return textlstm.open_source(data, **columns)
 

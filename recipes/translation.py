@@ -1,7 +1,6 @@
 r"""Trains a translator and exports a folder that takes strings and gives strings.
 
-The embedded phrase book, English to Chinese, which was written for this project; for it the
-defaults of PHRASE_BOOK below count:
+The embedded phrase book, English to Chinese, which was written for this project:
 
     python recipes/translation.py
 
@@ -26,6 +25,7 @@ import shutil
 from pathlib import Path
 
 from common import (
+    JSON_LINES,
     RunFolder,
     above_zero,
     add_shared_flags,
@@ -33,6 +33,7 @@ from common import (
     check_columns,
     counts_of,
     export_with_card,
+    flags_in_words,
     kept_tokenizer,
     keras,
     load_to_fine_tune,
@@ -96,7 +97,7 @@ def main() -> None:
         "encoding": flags.encoding,
     }
     source = textlstm.open_pairs(flags.data, **columns)
-    more = [textlstm.open_pairs(data, **columns) for data in flags.more_data]
+    more = [open_more(data, flags, columns) for data in flags.more_data]
     check_columns(flags, [source, *more])
     split = textlstm.split_pairs(
         source,
@@ -165,7 +166,8 @@ def main() -> None:
 def read_flags() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=f"{__doc__}\nFor the phrase book: {flags_in_words(PHRASE_BOOK)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_shared_flags(
         parser,
@@ -274,6 +276,13 @@ def read_flags() -> argparse.Namespace:
     if can_score():  # else it would tell only after the training that it cannot do this language
         score_translations(["."], ["."], language=language(flags))
     return flags
+
+
+def open_more(data: str, flags, columns: dict) -> textlstm.data.PairSource:
+    """Opens data to add: as that of `--data`, or JSON lines beside other files by the languages."""
+    if data.endswith(JSON_LINES) and not any(one.endswith(JSON_LINES) for one in flags.data):
+        columns = {name: columns[name] for name in ("source_language", "target_language")}
+    return textlstm.open_pairs(data, **columns)
 
 
 def make_model(flags, split, folder: Path) -> textlstm.Translator:

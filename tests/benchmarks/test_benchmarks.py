@@ -115,4 +115,4 @@ def test_probabilities_by_counting_sum_to_one_and_are_those_of_the_equation(monk
     assert model.probability("b", "a") == pytest.approx((1 + 2 * p_a) / (3 + 2))
     nats = model.nats_per_character(["ab"], 1)
     ends = (2 + 3 * 1 / 4) / (8 + 3)
-    assert nats == pytest.approx(-(2 * math.log(p_a) + math.log(ends)) / 2)
+    assert nats == pytest.approx(-(2 * math.log(p_a) + math.log(ends)) / 3)

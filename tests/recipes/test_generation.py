@@ -104,6 +104,7 @@ def test_other_tokens(book, tmp_path, monkeypatch, capfd, model_type):
         (["--data", "{book}", "--text-column", "0"], "has no columns to choose; leave that"),
         (["--optimizer", "asgd", "--average", "0.9"], "--average: --optimizer asgd has an average"),
         (["--model-type", "byte", "--normalization", "nfkc"], "--normalization nfkc: tokens of"),
+        (["--model-type", "byte", "--vocabulary-size", "99"], "there are 256 bytes"),
         (["--data", "{book}", "--dropout", "0.2", "--hidden-dropout", "1"], "must be in [0, 1)"),
     ],
 )

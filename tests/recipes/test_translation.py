@@ -72,11 +72,15 @@ def test_a_run_that_is_killed_is_resumed_and_fine_tuned_with_more_data(
     extra = tmp_path / "more.tsv"
     rows = table.read_text("utf-8").split("\n")[:50] + ["I am here.\tIch bin hier.\tattribution"]
     extra.write_text("\n".join(rows), "utf-8")
-    flags = ["--data", table, "--more-data", extra, "--init", first]
-    flags += ["--export", tmp_path / "second", "--epochs", 1, "--limit", 60]
+    named = tmp_path / "more.jsonl"  # what is said of the table does not hold for its columns
+    named.write_text('{"de": "Sie ist hier.", "en": "She is here."}\n', "utf-8")
+    flags = ["--data", table, "--more-data", extra, named, "--init", first, "--text-column", 0]
+    flags += ["--label-column", 1, "--source-language", "en", "--target-language", "de"]
+    flags += ["--export", tmp_path / "second", "--epochs", 1]
     assert RECIPE.run_here(monkeypatch, *flags) == 0
     out = capfd.readouterr().out
     assert f"Fine-tuning {first}" in out and "of more with a source that also stands in" in out
+    assert "220 train" in out
 
 
 @pytest.mark.parametrize(

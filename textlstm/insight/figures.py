@@ -140,7 +140,7 @@ def draw_half_lives(trace: Trace):
                 shown = np.clip(lives[layer, direction], bins[0], bins[-1])
                 axes.hist(shown, bins, histtype="step", linewidth=1.4, label=label)
         axes.set_xscale("log")
-        axes.set_xlabel("half-life (tokens)")
+        axes.set_xlabel("half-life (steps)")
         axes.set_ylabel("units")
         axes.axvline(len(trace.tokens), color="grey", linewidth=0.8, linestyle=":")
         axes.text(

@@ -108,8 +108,8 @@ def record(
     Example:
         >>> recording = record(textlstm.load("models/sentiment-en"), "A joy from start to finish.")
         >>> forget = recording.traces["recurrent"].gates["forget"]
-        >>> forget.shape  # [layers, directions, tokens, units]
-        (1, 2, 8, 128)
+        >>> forget.shape  # [layers, directions, steps, units]
+        (1, 1, 8, 512)
     """
     return record_subject(make_subject(model, text, max_bytes, target=target), text)
 

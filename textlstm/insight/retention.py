@@ -7,14 +7,15 @@ from textlstm.insight.recording import Trace
 
 
 def half_lives(trace: Trace) -> np.ndarray:
-    """Computes after how many tokens half of a memory is gone, of every unit, over this text.
+    """Computes after how many steps half of a memory is gone, of every unit, over this text.
 
     The gate that keeps, k_t (LSTM: the forget gate f_t; GRU: the update gate z_t), multiplies what
     the unit remembers at every step. With its geometric mean over the text
 
-        half-life = ln(1/2) / mean_t ln k_t          in tokens
+        half-life = ln(1/2) / mean_t ln k_t          in steps
 
-    It counts what is kept by the gate alone; what is read again later may restore it.
+    A step is a token, or as many as a convolution before the layer pools into one. What counts is
+    kept by the gate alone; what is read again later may restore it.
 
     Args:
         trace: of an LSTM or GRU.
