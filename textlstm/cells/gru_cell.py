@@ -45,6 +45,9 @@ class GRUCell(GatedCell):
             `layer_norm`, `recurrent_dropout`, `zoneout`, `seed`, initializers, regularizers,
             constraints, and `name`, `dtype`.
 
+    Raises:
+        ValueError: if an option is out of its range.
+
     References:
         - Cho et al., Learning Phrase Representations using RNN Encoder-Decoder for Statistical
           Machine Translation, EMNLP 2014.

@@ -27,6 +27,9 @@ class SimpleRNNCell(GatedCell):
             `layer_norm`, `recurrent_dropout`, `zoneout`, `seed`, initializers, regularizers,
             constraints, and `name`, `dtype`.
 
+    Raises:
+        ValueError: if an option is out of its range.
+
     References:
         - Elman, Finding Structure in Time, Cognitive Science 14(2), 1990.
 

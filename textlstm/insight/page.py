@@ -99,6 +99,9 @@ def render_page(
         language: "en" (default) or "zh".
         name: of the model, on the page.
         cut: whether the text is longer than what the model reads.
+
+    Raises:
+        InputError: if a state is infinite or no number.
     """
     arrays = [a for trace in recording.traces.values() for a in trace.states.values()]
     if not all(np.isfinite(array).all() for array in arrays):

@@ -88,6 +88,9 @@ class Attention(keras.layers.Layer):
 class DotAttention(Attention):
     """The score is a dot product: e = q · m. Queries and memory are of the same size.
 
+    Raises:
+        ValueError: when it is built, if they are not.
+
     References:
         - Luong, Pham and Manning, Effective Approaches to Attention-based Neural Machine
           Translation, EMNLP 2015 ("dot").

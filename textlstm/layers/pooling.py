@@ -174,7 +174,17 @@ POOLINGS = {
 
 
 def make_pooling(kind: str, bidirectional: bool = False, **kwargs) -> SequencePooling:
-    """Makes a pooling layer by its kind: `last`, `mean`, `max`, `concat` or `attention`."""
+    """Makes a pooling layer by its kind.
+
+    Args:
+        kind: "last", "mean", "max", "concat" or "attention".
+        bidirectional: whether the second half of the features was read from the end; of "last" and
+            "concat".
+        **kwargs: of the layer.
+
+    Raises:
+        InputError: if there is no such kind.
+    """
     if kind not in POOLINGS:
         raise InputError(
             f"Argument `pooling` must be one of {sorted(POOLINGS)}. Received: {kind!r}"

@@ -372,6 +372,10 @@ class LSTM(_BuiltInRNN):
             `coupled_gates`, `proj_size`, `layer_norm`, `recurrent_dropout`, `zoneout`, `use_bias`,
             …). `seed` counts for all that draws.
 
+    Raises:
+        ValueError: if an option is out of its range.
+        TypeError: if there is no such option.
+
     Example:
         >>> layer = LSTM(64, num_layers=2, return_sequences=True)
         >>> layer(keras.random.normal((8, 20, 32))).shape
@@ -394,6 +398,10 @@ class GRU(_BuiltInRNN):
             `return_sequences`, `return_state`, …) and those of `GRUCell` (`reset_after`,
             `layer_norm`, `recurrent_dropout`, `zoneout`, `use_bias`, …). `seed` counts for all
             that draws.
+
+    Raises:
+        ValueError: if an option is out of its range.
+        TypeError: if there is no such option.
 
     Example:
         >>> layer = GRU(64, bidirectional=True)
@@ -418,6 +426,10 @@ class SimpleRNN(_BuiltInRNN):
             `layer_norm`, `recurrent_dropout`, `zoneout`, `use_bias`, …). `seed` counts for all
             that draws.
 
+    Raises:
+        ValueError: if an option is out of its range.
+        TypeError: if there is no such option.
+
     Example:
         >>> layer = SimpleRNN(64, num_layers=2)
         >>> layer(keras.random.normal((8, 20, 32))).shape
@@ -428,7 +440,14 @@ class SimpleRNN(_BuiltInRNN):
 
 
 def serialize_cell(cell) -> dict:
-    """Serializes a cell as it was before it was built: the layer around it builds it."""
+    """Serializes a cell as it was before it was built: the layer around it builds it.
+
+    Args:
+        cell: the cell.
+
+    Returns:
+        What `keras.saving.deserialize_keras_object` makes a cell of.
+    """
     config = keras.saving.serialize_keras_object(cell)
     config.pop("build_config", None)
     return config

@@ -16,6 +16,9 @@ class DiscriminativeAdam(Adam):
         learning_rate: as of `keras.optimizers.Adam`.
         factors: what the rate is multiplied by, by the paths of the variables; of others 1.
         **kwargs: of `keras.optimizers.Adam`.
+
+    Raises:
+        InputError: when it is built, if the factors are of another model.
     """
 
     def __init__(self, learning_rate=1e-3, factors: Mapping[str, float] | None = None, **kwargs):

@@ -241,7 +241,11 @@ class SentencePieceTokenizer(keras.layers.Layer):
         return cls(word_model(words), **kwargs)
 
     def save_model(self, path: str | os.PathLike) -> None:
-        """Writes the model as a `.model` file, which `sentencepiece` itself reads, too."""
+        """Writes the model as a `.model` file, which `sentencepiece` itself reads, too.
+
+        Args:
+            path: of the file, which is overwritten.
+        """
         with open(path, "wb") as file:
             file.write(self._model)
 
