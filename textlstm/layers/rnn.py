@@ -373,8 +373,7 @@ class LSTM(_BuiltInRNN):
             …). `seed` counts for all that draws.
 
     Raises:
-        ValueError: if an option is out of its range.
-        TypeError: if there is no such option.
+        ValueError: if there is no such option, or it is out of its range.
 
     Example:
         >>> layer = LSTM(64, num_layers=2, return_sequences=True)
@@ -400,8 +399,7 @@ class GRU(_BuiltInRNN):
             that draws.
 
     Raises:
-        ValueError: if an option is out of its range.
-        TypeError: if there is no such option.
+        ValueError: if there is no such option, or it is out of its range.
 
     Example:
         >>> layer = GRU(64, bidirectional=True)
@@ -427,8 +425,7 @@ class SimpleRNN(_BuiltInRNN):
             that draws.
 
     Raises:
-        ValueError: if an option is out of its range.
-        TypeError: if there is no such option.
+        ValueError: if there is no such option, or it is out of its range.
 
     Example:
         >>> layer = SimpleRNN(64, num_layers=2)
