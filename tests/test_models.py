@@ -121,6 +121,7 @@ def test_poems_keep_the_form_that_is_asked_for(load):
 def test_the_card_tells_the_scores_that_were_measured(name):
     about = json.loads((MODELS / name / "1" / "assets.extra" / "textlstm.json").read_text("utf-8"))
     card = (MODELS / name / "README.md").read_text("utf-8")
+    assert (MODELS / name / "1" / "assets.extra" / "README.md").read_text("utf-8") == card
     assert about["scores"]
     for heading in ("Scores", "Data", "Terms", "Command", "Limits"):
         assert f"\n## {heading}\n" in card
