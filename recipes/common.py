@@ -241,7 +241,8 @@ def _number(text: str) -> float:
 
 def refuse_with_init(flags: argparse.Namespace, names: Iterable[str]) -> None:
     """Raises an `InputError` if flags of new models only are given beside `--init`."""
-    given = [f"--{n.replace('_', '-')}" for n in names if getattr(flags, n) is not None]
+    fixed = [name for name in names if name != "dtype"]  # weights are float32 with any of them
+    given = [f"--{n.replace('_', '-')}" for n in fixed if getattr(flags, n) is not None]
     if flags.init and given:
         raise InputError(
             f"{', '.join(given)}: the shape of the model in --init {flags.init} cannot be changed; "
@@ -301,7 +302,8 @@ def announce(recipe: str, flags: argparse.Namespace, source, split, counts: str)
 def load_to_fine_tune(flags: argparse.Namespace, kind: type):
     """Loads the model of `--init`, which must be of the recipe's kind."""
     print(f"Fine-tuning {flags.init}")
-    return load_of_kind("--init", flags.init, kind)
+    model = load_of_kind("--init", flags.init, kind)
+    return model.to_dtype(flags.dtype) if flags.dtype else model
 
 
 def load_to_measure(flags: argparse.Namespace, kind: type):

@@ -162,7 +162,7 @@ def main() -> None:
 
         # === Measure on what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
-            model = model.to_float32()
+            model = model.to_dtype("float32")
         scores = evaluate(flags, model, source, split, isinstance(train, StreamBatches))
 
         # === Export, and ask the export ===

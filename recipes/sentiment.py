@@ -170,7 +170,7 @@ def main() -> None:
 
         # === Evaluate on what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
-            model = model.to_float32()
+            model = model.to_dtype("float32")
         scores = evaluate(model, source, split)
 
         # === Export, and ask the export, with TensorFlow alone ===

@@ -152,7 +152,7 @@ def main() -> None:
 
         # === Score what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
-            model = model.to_float32()
+            model = model.to_dtype("float32")
         scores = evaluate(flags, model, source, split)
 
         # === Export, and ask the export, with TensorFlow alone ===

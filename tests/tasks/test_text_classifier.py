@@ -58,7 +58,7 @@ def test_a_model_trained_in_mixed_precision_answers_in_float32(make_classifier, 
     model = make_classifier(cell=cell, dtype="mixed_bfloat16")
     model.compile(label_smoothing=0.2)
     model.fit(reviews[0][:40], reviews[1][:40], epochs=1, validation_split=0, verbose=0)
-    precise = model.to_float32()
+    precise = model.to_dtype("float32")
     assert precise.dtype_policy.name == precise.recurrent.cell.dtype_policy.name == "float32"
     ids = model.tokenizer.encode(reviews[0][:1])[0][None]
     expected = make_classifier(cell="gru" if cell == "gru" else LSTMCell(8))
@@ -321,7 +321,7 @@ def test_losses_and_metrics_of_one_s_own_go_with_new_labels_and_into_float32(mak
     model.compile(keras.optimizers.SGD(0.3), loss=loss, metrics=[surest, accuracy])
     texts, labels = ["one", "two", "three"] * 4, ["a", "b", "c"] * 4
     history = model.fit(texts, labels, epochs=1, verbose=0)
-    for again in (model, model.to_float32()):
+    for again in (model, model.to_dtype("float32")):
         assert {"loss", "surest", "first_two"} <= set(history.history)
         assert float(again.optimizer.learning_rate) == pytest.approx(0.3)
         history = again.fit(texts, labels, epochs=1, verbose=0)
@@ -338,7 +338,7 @@ def test_a_layer_that_does_not_train_stays_so(make_classifier, reviews, tmp_path
     names = [v.path.split("/", 1)[1] for v in model.trainable_variables]
     assert "embedding/embeddings" not in names and len(names) == 5
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    for again in (loaded, model.to_float32(), textlstm.load(folder)):
+    for again in (loaded, model.to_dtype("float32"), textlstm.load(folder)):
         assert [v.path.split("/", 1)[1] for v in again.trainable_variables] == names
         again.fit(texts, labels, epochs=1, validation_split=0, verbose=0)
         np.testing.assert_array_equal(again.embedding.embeddings, model.embedding.embeddings)
