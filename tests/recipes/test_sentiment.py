@@ -60,7 +60,8 @@ def test_a_table_with_an_init_and_other_labels(table, tmp_path, monkeypatch, cap
     other.write_text("\n".join(map(json.dumps, rows)), "utf-8")
     flags = ["--data", other, "--text-column", "review", "--label-column", "colour"]
     flags += ["--init", tmp_path / "first", "--export", tmp_path / "second", "--epochs", 1]
-    assert RECIPE.run_here(monkeypatch, *flags) == 0
+    assert RECIPE.run_here(monkeypatch, *flags, "--dtype", "mixed_bfloat16") == 0
+    assert textlstm.load(tmp_path / "second").compute_dtype == "float32"
     assert "New labels green, red instead of bad, good" in capfd.readouterr().out
     measure = ["--data", table, "--measure"]
     assert RECIPE.run_here(monkeypatch, *measure, tmp_path / "first") == 0

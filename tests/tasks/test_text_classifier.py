@@ -67,6 +67,9 @@ def test_a_model_trained_in_mixed_precision_answers_in_float32(make_classifier, 
     np.testing.assert_allclose(precise(ids), model(ids), atol=0.02)
     assert precise.loss.label_smoothing == 0.2 and not precise.optimizer.built
     assert precise.get_config() != model.get_config()
+    again = precise.to_dtype("mixed_bfloat16")
+    assert again.compute_dtype == "bfloat16" and again.get_config() == model.get_config()
+    np.testing.assert_array_equal(again(ids), model(ids))
 
 
 def test_a_row_is_predicted_the_same_alone_and_in_any_batch(trained, reviews):
