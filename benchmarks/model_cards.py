@@ -7,9 +7,10 @@ r"""Recomputes the scores on the cards of the models that ship, from their folde
 
 Run is the last command of the card, with `--measure FOLDER`, so that nothing is trained, behind
 those that make its data, and with the files where they lie here: `--files NAME=PATH` for each that
-the card names and that does not lie in the current folder by that name. Beam search of width 1 and
-the forms of poems are measured besides, where a card tells of them. A score is the card's if it
-reads the same as printed there.
+the card names and that does not lie in the current folder by that name. What `--more-data` adds is
+for training alone, and left out; so the linear model over n-grams learns from the other rows. Beam
+search of width 1 and the forms of poems are measured besides, where a card tells of them. A score
+is the card's if it reads the same as printed there.
 """
 
 import argparse
@@ -87,6 +88,7 @@ def measure(folder: Path, card: str, files: dict[str, str]) -> dict[str, float]:
     commands = [shlex.split(text) for text in re.findall(r"`(python [^`]+)`", section)]
     with tempfile.TemporaryDirectory() as scratch:
         *before, last = [placed(command, files, Path(scratch)) for command in commands]
+        last = without_more_data(last)
         for command in before:
             # What makes the data is run, and nothing that trained a model on the way.
             if any(word.endswith(".jsonl") and word in last for word in command):
@@ -109,6 +111,17 @@ def placed(command: list[str], files: dict[str, str], scratch: Path) -> list[str
     words = [files.get(word, word) for word in made]
     words[0] = str(ROOT / words[0])
     return [sys.executable, *words]
+
+
+def without_more_data(command: list[str]) -> list[str]:
+    """Returns a command without `--more-data` and what is behind it, up to the next flag."""
+    if "--more-data" not in command:
+        return command
+    begin = command.index("--more-data")
+    end = begin + 1
+    while end < len(command) and not command[end].startswith("--"):
+        end += 1
+    return command[:begin] + command[end:]
 
 
 def call(command: list[str]) -> str:

@@ -76,7 +76,10 @@ def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path, 
     # before it that trained what this one began with.
     told = card.read_text("utf-8").replace(str(recipe), "recipes/sentiment.py")
     earlier = "`python recipes/generation.py --data nowhere.txt --export earlier` and "
-    card.write_text(told.replace("\n`python", f"\n{earlier}`python"), "utf-8")
+    told = told.replace("\n`python", f"\n{earlier}`python")
+    card.write_text(
+        told.replace("--export model", "--more-data gone.jsonl --export model"), "utf-8"
+    )
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(BENCHMARKS)
