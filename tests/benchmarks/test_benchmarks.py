@@ -108,7 +108,7 @@ def test_the_scores_of_a_card_are_found_again_and_a_wrong_one_is_told(tmp_path, 
 
 def test_probabilities_by_counting_sum_to_one_and_are_those_of_the_equation(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
-    module = importlib.import_module("character_n_grams")
+    module = importlib.import_module("n_grams")
     model = module.NGrams(["abab", "ab"], most=3)
     for history in ("", "a", "b", "ab", "ba", "zz"):
         p = {c: model.probability(history, c) for c in ("a", "b", module.END, "unseen")}
