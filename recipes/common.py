@@ -69,7 +69,6 @@ SHIPPED = (
     "translation-en-de",
     "translation-en-zh",
 )
-JSON_LINES = (".jsonl", ".jsonl.gz")
 NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
 
 
@@ -371,6 +370,12 @@ def export_with_card(model, flags, export: Path, source, counts: str, seconds: f
         "Training": f"{seconds / 60:.0f} minutes on {os.cpu_count()} CPU cores.",
     }
     return textlstm.export(model, export, scores=scores, about=about, compact=flags.compact)
+
+
+def brings_columns(data: str, flags: argparse.Namespace) -> bool:
+    """Says whether further data are JSON lines beside other files: they name their own columns."""
+    json_lines = (".jsonl", ".jsonl.gz")
+    return data.endswith(json_lines) and not any(one.endswith(json_lines) for one in flags.data)
 
 
 def check_jsonl_output(path: Path) -> None:

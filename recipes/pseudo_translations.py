@@ -102,16 +102,15 @@ def read_texts(data: str, flags: argparse.Namespace) -> Iterator[str]:
     """Yields the texts of one `--data`."""
     options = {"text_column": flags.text_column, "encoding": flags.encoding}
     if flags.pairs:
-        languages = flags.source_language, flags.target_language
-        source = textlstm.open_pairs(
-            data, source_language=languages[0], target_language=languages[1], **options
-        )
-        check_columns(flags, [source])
-        yield from (pair.source for pair in source.pairs(source.parts[0]))
+        languages = {
+            "source_language": flags.source_language,
+            "target_language": flags.target_language,
+        }
+        source, side = textlstm.open_pairs(data, **languages, **options), "source"
     else:
-        source = textlstm.open_texts(data, unit="line", **options)
-        check_columns(flags, [source])
-        yield from (text.text for text in source.texts(source.parts[0]))
+        source, side = textlstm.open_texts(data, unit="line", **options), "text"
+    check_columns(flags, [source])
+    yield from (getattr(row, side) for row in source.rows(source.parts[0]))
 
 
 if __name__ == "__main__":

@@ -26,12 +26,12 @@ import itertools
 from pathlib import Path
 
 from common import (
-    JSON_LINES,
     NORMALIZATIONS,
     RunFolder,
     above_zero,
     add_shared_flags,
     announce,
+    brings_columns,
     check_columns,
     counts_of,
     export_with_card,
@@ -378,7 +378,7 @@ def check_transfer(flags) -> None:
 
 def open_more(data: str, flags, columns: dict) -> textlstm.data.Source:
     """Opens data to add: as that of `--data`, or JSON lines beside other files by themselves."""
-    if data.endswith(JSON_LINES) and not any(one.endswith(JSON_LINES) for one in flags.data):
+    if brings_columns(data, flags):
         columns = {"label_names": columns["label_names"]}
     return textlstm.open_source(data, **columns)
 

@@ -25,11 +25,11 @@ import shutil
 from pathlib import Path
 
 from common import (
-    JSON_LINES,
     RunFolder,
     above_zero,
     add_shared_flags,
     announce,
+    brings_columns,
     check_columns,
     counts_of,
     export_with_card,
@@ -280,7 +280,7 @@ def read_flags() -> argparse.Namespace:
 
 def open_more(data: str, flags, columns: dict) -> textlstm.data.PairSource:
     """Opens data to add: as that of `--data`, or JSON lines beside other files by the languages."""
-    if data.endswith(JSON_LINES) and not any(one.endswith(JSON_LINES) for one in flags.data):
+    if brings_columns(data, flags):
         columns = {name: columns[name] for name in ("source_language", "target_language")}
     return textlstm.open_pairs(data, **columns)
 

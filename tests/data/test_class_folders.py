@@ -60,6 +60,7 @@ def pairs(source, part):
         ("（很）好 2", "gb2312"),
         ("été", "cp437"),  # that of DOS, which is the one that zip files say they hold
         ("Größe", "cp437"),
+        ("compañía", "cp437"),  # two letters that GB2312 takes for one sign
     ],
 )
 def test_names_in_a_zip_that_does_not_say_what_they_are_written_in(tmp_path, name, encoding):

@@ -125,11 +125,6 @@ class TarArchive(FileTree):
                         yield archive, member
 
 
-# ASCII and the characters of GB2312. In the code page of DOS, which is what zip files hold else,
-# the first bytes of these are frames, Greek letters and signs, no letters with accents.
-_HANZI = re.compile(rb"[\x00-\x7f]*(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe][\x00-\x7f]*)+")
-
-
 class ZipArchive(FileTree):
     """The members of a zip archive."""
 
@@ -163,8 +158,11 @@ def _name_in_zip(member: zipfile.ZipInfo) -> str:
     with suppress(UnicodeError):
         return name.decode("utf-8")
     with suppress(UnicodeError):
-        if _HANZI.fullmatch(name):
-            return name.decode("gb2312")
+        chinese = name.decode("gb2312")
+        # The bytes of Chinese characters are frames and Greek letters in the code page of DOS,
+        # which is what zip files hold else; those of GB2312's signs are letters with accents.
+        if any("\u4e00" <= character <= "\u9fff" for character in chinese):
+            return chinese
     return member.filename
 
 
