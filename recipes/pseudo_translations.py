@@ -1,7 +1,8 @@
 r"""Translates texts by a translator that is there, to train a further one on them.
 
     python recipes/pseudo_translations.py --model models/translation-en-zh \
-        --data english.txt --source-language en --target-language zh pseudo.jsonl
+        --data english.txt --source-language en --target-language zh --leave-out 0.3 \
+        pseudo.jsonl
     python recipes/translation.py --data pairs.jsonl --more-data pseudo.jsonl \
         --source-language en --target-language zh
 
@@ -12,8 +13,8 @@ translations that have none (back-translation, Sennrich et al., 2016): the colum
 called by their languages, so that either side can be the one to translate.
 
 Each line of the result has both texts, under their languages, and the `score` that the search gave
-to the translation: nearer to 0, the surer. `translation.py --more-data` leaves out what stands in a
-held-out part.
+to the translation: nearer to 0, the surer. What the model was least sure of is mostly wrong, and
+left out by `--leave-out`. `translation.py --more-data` leaves out what stands in a held-out part.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from common import (
     not_negative,
     positive,
     run,
+    share,
     write_jsonl,
 )
 
@@ -56,8 +58,10 @@ def main() -> None:
             rows.append({**pair, "score": round(answer.score, 4)})
     if not rows:
         raise InputError(f"--model {flags.model}: every translation is empty")
+    rows = without_lowest(rows, flags.leave_out)
     write_jsonl(flags.output, rows)
-    print(f"{flags.output}: {len(rows):,} pairs")
+    least = min(row["score"] for row in rows)
+    print(f"{flags.output}: {len(rows):,} pairs with a score of {least} or more")
 
 
 def read_flags() -> argparse.Namespace:
@@ -87,6 +91,13 @@ def read_flags() -> argparse.Namespace:
     add("--encoding", default="utf-8", help="of the files; default utf-8")
     add("--beam-size", type=positive, default=4, help="default 4; 1 is greedy, and faster")
     add("--length-penalty", type=not_negative, default=1.0, help="default 1, 0 for none")
+    add(
+        "--leave-out",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the translations not to write, those with the lowest scores; default 0",
+    )
     add("--batch-size", type=positive, default=128, help="texts at once; default 128")
     flags = parser.parse_args()
     check_jsonl_output(flags.output)
@@ -96,6 +107,13 @@ def read_flags() -> argparse.Namespace:
             "columns of the result need two names"
         )
     return flags
+
+
+def without_lowest(rows: list[dict], part: float) -> list[dict]:
+    """Returns the rows without that share of them that has the lowest scores, in their order."""
+    ranks = sorted(range(len(rows)), key=lambda place: rows[place]["score"])
+    left_out = set(ranks[: int(part * len(rows))])
+    return [row for place, row in enumerate(rows) if place not in left_out]
 
 
 def read_texts(data: str, flags: argparse.Namespace) -> Iterator[str]:

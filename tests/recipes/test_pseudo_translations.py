@@ -38,6 +38,12 @@ def test_each_text_gets_its_translation_and_score(model, tmp_path, monkeypatch, 
     pairs = [(text, best.text) for text, (best,) in zip(TEXTS[10:30], answers, strict=True)]
     assert [(row["en"], row["xx"]) for row in rows] == [pair for pair in pairs if pair[1].strip()]
     assert all(row["score"] < 0 for row in rows)
+    # Without the quarter that the model was least sure of.
+    assert RECIPE.run_here(monkeypatch, *flags, "--leave-out", 0.25) == 0
+    kept = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert len(kept) == len(rows) - len(rows) // 4 and [row for row in rows if row in kept] == kept
+    left_out = [row["score"] for row in rows if row not in kept]
+    assert max(left_out) <= min(row["score"] for row in kept)
     # The other recipe finds the columns by their languages.
     source = textlstm.open_pairs(output, source_language="en", target_language="xx")
     assert next(source.pairs("all")).source == rows[0]["en"]
