@@ -13,7 +13,8 @@ from textlstm import insight
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "figures"
 REVIEW = "纸很好，没有异味，价格也便宜。"
-UNIT = 36
+UNIT = 234
+UNITS = [166, 210, UNIT, 252, 301, 371, 488, 496]
 GRU_REVIEW = "等了两个小时，菜还是凉的，再也不来了。"
 GRU_UNIT = 95
 
@@ -26,7 +27,7 @@ def main() -> None:
     gru = show(textlstm.load(ROOT / "runs" / "gru"), GRU_REVIEW, GRU_UNIT)
     for name, figure in (
         ("shares", insight.draw_shares(insight.attribute(model, REVIEW))),
-        ("lstm", insight.draw_gates(trace)),
+        ("lstm", insight.draw_gates(trace, units=UNITS)),
         ("half_lives", insight.draw_half_lives(trace)),
         ("gru", insight.draw_gates(gru, units=8)),
     ):
