@@ -69,6 +69,17 @@ SHIPPED = (
     "translation-en-de",
     "translation-en-zh",
 )
+# What of a model may be given beside --init: it changes how the model is trained, not its weights.
+OF_TRAINING = (
+    "dtype",
+    "dropout",
+    "input_dropout",
+    "hidden_dropout",
+    "token_dropout",
+    "weight_drop",
+    "activation_regularization",
+    "change_regularization",
+)
 NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
 
 
@@ -240,7 +251,7 @@ def _number(text: str) -> float:
 
 def refuse_with_init(flags: argparse.Namespace, names: Iterable[str]) -> None:
     """Raises an `InputError` if flags of new models only are given beside `--init`."""
-    fixed = [name for name in names if name != "dtype"]  # weights are float32 with any of them
+    fixed = (name for name in names if name not in OF_TRAINING)
     given = [f"--{n.replace('_', '-')}" for n in fixed if getattr(flags, n) is not None]
     if flags.init and given:
         raise InputError(
@@ -302,7 +313,9 @@ def load_to_fine_tune(flags: argparse.Namespace, kind: type):
     """Loads the model of `--init`, which must be of the recipe's kind."""
     print(f"Fine-tuning {flags.init}")
     model = load_of_kind("--init", flags.init, kind)
-    return model.to_dtype(flags.dtype) if flags.dtype else model
+    options = {name: getattr(flags, name, None) for name in OF_TRAINING}
+    options = {name: value for name, value in options.items() if value is not None}
+    return model.with_options(**options) if options else model
 
 
 def load_to_measure(flags: argparse.Namespace, kind: type):

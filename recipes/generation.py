@@ -50,7 +50,7 @@ from textlstm.data import PythonTopics, StreamBatches
 from textlstm.data.text_files import UNITS
 from textlstm.tasks import Adam, TriggeredAverage, cosine_schedule
 
-# The shape of a new model; with --init it is that of the model given.
+# The shape of a new model; with --init it is that of the model given, but for dropout and dtype.
 SHAPE = {
     "cell": "lstm",
     "units": 512,
@@ -162,7 +162,7 @@ def main() -> None:
 
         # === Measure on what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
-            model = model.to_dtype("float32")
+            model = model.with_options(dtype="float32")
         scores = evaluate(flags, model, source, split, isinstance(train, StreamBatches))
 
         # === Export, and ask the export ===

@@ -61,7 +61,7 @@ from textlstm.tasks import (
     discriminative_adam,
 )
 
-# The shape of a new model; with --init it is that of the model given.
+# The shape of a new model; with --init it is that of the model given, but for dropout and dtype.
 SHAPE = {
     "cell": "lstm",
     "units": 128,
@@ -170,7 +170,7 @@ def main() -> None:
 
         # === Evaluate on what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
-            model = model.to_dtype("float32")
+            model = model.with_options(dtype="float32")
         scores = evaluate(model, source, split)
 
         # === Export, and ask the export, with TensorFlow alone ===

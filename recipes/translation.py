@@ -52,7 +52,7 @@ from textlstm.data import EncodedPairs, PhraseBookSource
 from textlstm.insight import draw_alignment
 from textlstm.tasks import Adam, TranslationScore, cosine_schedule, score_translations
 
-# The shape of a new model; with --init it is that of the model given.
+# The shape of a new model; with --init it is that of the model given, but for dropout and dtype.
 SHAPE = {
     "cell": "lstm",
     "units": 256,
@@ -152,7 +152,7 @@ def main() -> None:
 
         # === Score what it never saw, as it will answer: in float32 on any machine ===
         if model.compute_dtype != "float32":
-            model = model.to_dtype("float32")
+            model = model.with_options(dtype="float32")
         scores = evaluate(flags, model, source, split)
 
         # === Export, and ask the export, with TensorFlow alone ===

@@ -25,9 +25,7 @@ def trace():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_table_of_a_unit_is_what_it_does(page, trace):
-    (printed,) = re.findall(
-        r"<!-- unit \d+ -->\n.*\n.*\n((?:\|.*\n)+)", page.read_text("utf-8")
-    )
+    (printed,) = re.findall(r"<!-- unit \d+ -->\n.*\n.*\n((?:\|.*\n)+)", page.read_text("utf-8"))
     assert f"<!-- unit {make_figures.UNIT} -->" in page.read_text("utf-8")
     for line, expected in zip(
         printed.splitlines(), make_figures.table_of(trace, make_figures.UNIT), strict=True

@@ -73,10 +73,11 @@ def test_a_run_that_is_killed_is_resumed_and_fine_tuned(book, tmp_path, monkeypa
     rows = [json.dumps({"poem": f"Verse {n}"}) for n in range(80)]
     poems.write_text("\n".join(rows), "utf-8")
     flags = ["--data", poems, "--text-column", "poem", "--init", first, "--epochs", 1]
-    flags += ["--batch-size", 4, "--compact", "--export", tmp_path / "second"]
+    flags += ["--batch-size", 4, "--compact", "--export", tmp_path / "second", "--dropout", 0.1]
     assert RECIPE.run_here(monkeypatch, *flags) == 0
     assert f"Fine-tuning {first}" in capfd.readouterr().out
-    assert textlstm.load(tmp_path / "second").tokenizer.pieces[4:]
+    second = textlstm.load(tmp_path / "second")
+    assert second.tokenizer.pieces[4:] and second.get_config()["dropout"] == 0.1
 
 
 @pytest.mark.parametrize("model_type", ["byte", "word"])

@@ -24,5 +24,5 @@ def test_a_built_cell_is_copied_and_computes_as_the_model_does(tokenizer, task):
     again = task.from_config(one.get_config())
     assert [w.shape for w in again.weights] == [w.shape for w in one.weights]
     assert not {id(w) for w in cell.weights} & {id(w) for w in one.weights}
-    precise = one.to_dtype("float32")
+    precise = one.with_options(dtype="float32")
     assert precise.compute_dtype == getattr(precise, name).cell.compute_dtype == "float32"

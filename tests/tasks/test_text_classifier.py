@@ -58,7 +58,7 @@ def test_a_model_trained_in_mixed_precision_answers_in_float32(make_classifier, 
     model = make_classifier(cell=cell, dtype="mixed_bfloat16")
     model.compile(label_smoothing=0.2)
     model.fit(reviews[0][:40], reviews[1][:40], epochs=1, validation_split=0, verbose=0)
-    precise = model.to_dtype("float32")
+    precise = model.with_options(dtype="float32")
     assert precise.dtype_policy.name == precise.recurrent.cell.dtype_policy.name == "float32"
     ids = model.tokenizer.encode(reviews[0][:1])[0][None]
     expected = make_classifier(cell="gru" if cell == "gru" else LSTMCell(8))
@@ -67,7 +67,7 @@ def test_a_model_trained_in_mixed_precision_answers_in_float32(make_classifier, 
     np.testing.assert_allclose(precise(ids), model(ids), atol=0.02)
     assert precise.loss.label_smoothing == 0.2 and not precise.optimizer.built
     assert precise.get_config() != model.get_config()
-    again = precise.to_dtype("mixed_bfloat16")
+    again = precise.with_options(dtype="mixed_bfloat16")
     assert again.compute_dtype == "bfloat16" and again.get_config() == model.get_config()
     np.testing.assert_array_equal(again(ids), model(ids))
 
@@ -324,7 +324,7 @@ def test_losses_and_metrics_of_one_s_own_go_with_new_labels_and_into_float32(mak
     model.compile(keras.optimizers.SGD(0.3), loss=loss, metrics=[surest, accuracy])
     texts, labels = ["one", "two", "three"] * 4, ["a", "b", "c"] * 4
     history = model.fit(texts, labels, epochs=1, verbose=0)
-    for again in (model, model.to_dtype("float32")):
+    for again in (model, model.with_options(dtype="float32")):
         assert {"loss", "surest", "first_two"} <= set(history.history)
         assert float(again.optimizer.learning_rate) == pytest.approx(0.3)
         history = again.fit(texts, labels, epochs=1, verbose=0)
@@ -341,7 +341,7 @@ def test_a_layer_that_does_not_train_stays_so(make_classifier, reviews, tmp_path
     names = [v.path.split("/", 1)[1] for v in model.trainable_variables]
     assert "embedding/embeddings" not in names and len(names) == 5
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    for again in (loaded, model.to_dtype("float32"), textlstm.load(folder)):
+    for again in (loaded, model.with_options(dtype="float32"), textlstm.load(folder)):
         assert [v.path.split("/", 1)[1] for v in again.trainable_variables] == names
         again.fit(texts, labels, epochs=1, validation_split=0, verbose=0)
         np.testing.assert_array_equal(again.embedding.embeddings, model.embedding.embeddings)
@@ -520,3 +520,16 @@ def test_is_a_keras_model(make_classifier):
     assert logits.shape == (2, 2)
     np.testing.assert_allclose(model(ids[1:, :2])[0], logits[1], atol=1e-6)
     assert model.count_params() == sum(int(np.prod(w.shape)) for w in model.weights)
+
+
+def test_other_options_keep_the_weights(make_classifier, reviews):
+    model = make_classifier(dropout=0.0)
+    other = model.with_options(dropout=0.4, token_dropout=0.3)
+    assert (other.get_config()["dropout"], other.get_config()["token_dropout"]) == (0.4, 0.3)
+    assert model.get_config()["dropout"] == 0.0
+    answers = (each.predict(reviews[0][:4], verbose=0) for each in (model, other))
+    np.testing.assert_array_equal(*answers)
+    with pytest.raises(textlstm.InputError, match="speed: a TextClassifier has no such options"):
+        model.with_options(speed=2)
+    with pytest.raises(textlstm.InputError, match="units: would change the shapes of the weights"):
+        model.with_options(units=5)

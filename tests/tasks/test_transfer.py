@@ -195,7 +195,7 @@ def test_a_model_saved_while_layers_rest_trains_on_as_a_whole(language_model, tm
         GradualUnfreezing(),
         keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
         keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: copies.append(classifier.to_dtype("float32"))
+            on_epoch_end=lambda epoch, logs: copies.append(classifier.with_options(dtype="float32"))
         ),
     ]
     classifier.fit(TEXTS, LABELS, epochs=2, batch_size=8, verbose=0, callbacks=callbacks)

@@ -93,19 +93,34 @@ class Task(keras.Model):
             variables = {_path(variable): variable for variable in self.weights}
             self.optimizer.build([variables[path] for path in has_state])
 
-    def to_dtype(self, dtype: str) -> "Task":
-        """Returns a model with the same weights and loss that computes in another dtype.
+    def with_options(self, **options) -> "Task":
+        """Returns a model with the same weights and loss, and other options.
 
         A model that was trained in mixed precision answers on every processor alike in float32; one
-        that was loaded, which is in float32, is trained further in less time in mixed precision.
+        that was loaded, which is in float32, is trained further in less time in mixed precision, or
+        with more dropout, where there is less to learn from.
 
         Args:
-            dtype: name of a Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16".
+            **options: arguments of the constructor that change no weights, such as
+                `dtype="mixed_bfloat16"` and `dropout=0.5`.
+
+        Raises:
+            InputError: if the task has no such argument, or it would change the weights' shapes.
         """
         config = self.get_config()
-        config["dtype"] = dtype
-        model = type(self).from_config(config)
-        model.set_weights(self.get_weights())
+        if unknown := sorted(set(options) - set(config)):
+            raise InputError(
+                f"{', '.join(unknown)}: a {type(self).__name__} has no such options; it has "
+                f"{', '.join(sorted(config))}"
+            )
+        model = type(self).from_config({**config, **options})
+        weights = self.get_weights()
+        if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
+            raise InputError(
+                f"{', '.join(sorted(options))}: would change the shapes of the weights; make a new "
+                "model"
+            )
+        model.set_weights(weights)
         model.compile(**self._compile_arguments_anew())
         return model
 
