@@ -134,7 +134,11 @@ def add_shared_flags(
     )
 
     model = parser.add_argument_group("model").add_argument
-    model("--init", metavar="FOLDER", help="fine-tune the model exported there")
+    model(
+        "--init",
+        metavar="FOLDER",
+        help="fine-tune the model exported there; of its shape, dropout and --dtype can be others",
+    )
     model(
         "--measure",
         metavar="FOLDER",
