@@ -69,8 +69,8 @@ SHIPPED = (
     "translation-en-de",
     "translation-en-zh",
 )
-# What of a model may be given beside --init: it changes how the model is trained, not its weights.
-OF_TRAINING = (
+# What of a model may be given beside --init, as it changes none of its weights.
+BESIDE_WEIGHTS = (
     "dtype",
     "dropout",
     "input_dropout",
@@ -79,6 +79,8 @@ OF_TRAINING = (
     "weight_drop",
     "activation_regularization",
     "change_regularization",
+    "beam_size",
+    "length_penalty",
 )
 NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
 
@@ -137,7 +139,8 @@ def add_shared_flags(
     model(
         "--init",
         metavar="FOLDER",
-        help="fine-tune the model exported there; of its shape, dropout and --dtype can be others",
+        help="fine-tune the model exported there; of its options, those that change no "
+        "weights can be others: --dropout, --dtype",
     )
     model(
         "--measure",
@@ -255,7 +258,7 @@ def _number(text: str) -> float:
 
 def refuse_with_init(flags: argparse.Namespace, names: Iterable[str]) -> None:
     """Raises an `InputError` if flags of new models only are given beside `--init`."""
-    fixed = (name for name in names if name not in OF_TRAINING)
+    fixed = (name for name in names if name not in BESIDE_WEIGHTS)
     given = [f"--{n.replace('_', '-')}" for n in fixed if getattr(flags, n) is not None]
     if flags.init and given:
         raise InputError(
@@ -317,7 +320,7 @@ def load_to_fine_tune(flags: argparse.Namespace, kind: type):
     """Loads the model of `--init`, which must be of the recipe's kind."""
     print(f"Fine-tuning {flags.init}")
     model = load_of_kind("--init", flags.init, kind)
-    options = {name: getattr(flags, name, None) for name in OF_TRAINING}
+    options = {name: getattr(flags, name, None) for name in BESIDE_WEIGHTS}
     options = {name: value for name, value in options.items() if value is not None}
     return model.with_options(**options) if options else model
 

@@ -50,7 +50,7 @@ from textlstm.data import PythonTopics, StreamBatches
 from textlstm.data.text_files import UNITS
 from textlstm.tasks import Adam, TriggeredAverage, cosine_schedule
 
-# The shape of a new model; with --init it is that of the model given, but for dropout and dtype.
+# The shape of a new model; with --init it is that of the model given, but for BESIDE_WEIGHTS.
 SHAPE = {
     "cell": "lstm",
     "units": 512,

@@ -12,9 +12,10 @@ knowledge distillation, Kim and Rush, 2016). A model of the other direction give
 translations that have none (back-translation, Sennrich et al., 2016): the columns of the result are
 called by their languages, so that either side can be the one to translate.
 
-Each line of the result has both texts, under their languages, and the `score` that the search gave
-to the translation: nearer to 0, the surer. What the model was least sure of is mostly wrong, and
-left out by `--leave-out`. `translation.py --more-data` leaves out what stands in a held-out part.
+Each line of the result has both texts, under their languages, and the `score` of the translation,
+log p as a mean over its tokens: nearer to 0, the surer. What the model was least sure of is mostly
+wrong, and left out by `--leave-out`. `translation.py --more-data` leaves out what stands in a held-out
+part.
 """
 
 import argparse
@@ -50,12 +51,14 @@ def main() -> None:
         batch_size=flags.batch_size,
         verbose=1,
     )
+    best = [answer for (answer,) in answers]
+    scores = mean_log_probs(model, best, flags.length_penalty)
     languages = flags.source_language, flags.target_language
     rows = []
-    for text, (answer,) in zip(texts, answers, strict=True):
+    for text, answer, score in zip(texts, best, scores, strict=True):
         if answer.text.strip():  # a pair with an empty side teaches nothing
             pair = dict(zip(languages, (text, answer.text), strict=True))
-            rows.append({**pair, "score": round(answer.score, 4)})
+            rows.append({**pair, "score": round(score, 4)})
     if not rows:
         raise InputError(f"--model {flags.model}: every translation is empty")
     rows = without_lowest(rows, flags.leave_out)
@@ -89,8 +92,8 @@ def read_flags() -> argparse.Namespace:
     add("--source-language", required=True, metavar="NAME", help="of the texts, such as en")
     add("--target-language", required=True, metavar="NAME", help="of the translations, such as zh")
     add("--encoding", default="utf-8", help="of the files; default utf-8")
-    add("--beam-size", type=positive, default=4, help="default 4; 1 is greedy, and faster")
-    add("--length-penalty", type=not_negative, default=1.0, help="default 1, 0 for none")
+    add("--beam-size", type=positive, help="default the model's; 1 is greedy, and faster")
+    add("--length-penalty", type=not_negative, help="default the model's; 0 for none")
     add(
         "--leave-out",
         type=share,
@@ -107,6 +110,19 @@ def read_flags() -> argparse.Namespace:
             "columns of the result need two names"
         )
     return flags
+
+
+def mean_log_probs(model, translations: list, length_penalty: float | None) -> list[float]:
+    """Returns log p of translations, as means over their tokens.
+
+    Scores of a search grow with the length, and by them the long ones would be the unsure ones.
+    """
+    power = model.length_penalty if length_penalty is None else length_penalty
+    tokens = model.target_tokenizer.encode([translation.text for translation in translations])
+    return [
+        translation.score * ((5 + len(ids)) / 6) ** power / len(ids)  # as BeamSearch divides
+        for translation, ids in zip(translations, tokens, strict=True)
+    ]
 
 
 def without_lowest(rows: list[dict], part: float) -> list[dict]:

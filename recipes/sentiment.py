@@ -61,7 +61,7 @@ from textlstm.tasks import (
     discriminative_adam,
 )
 
-# The shape of a new model; with --init it is that of the model given, but for dropout and dtype.
+# The shape of a new model; with --init it is that of the model given, but for BESIDE_WEIGHTS.
 SHAPE = {
     "cell": "lstm",
     "units": 128,

@@ -52,7 +52,7 @@ from textlstm.data import EncodedPairs, PhraseBookSource
 from textlstm.insight import draw_alignment
 from textlstm.tasks import Adam, TranslationScore, cosine_schedule, score_translations
 
-# The shape of a new model; with --init it is that of the model given, but for dropout and dtype.
+# The shape of a new model; with --init it is that of the model given, but for BESIDE_WEIGHTS.
 SHAPE = {
     "cell": "lstm",
     "units": 256,
@@ -65,6 +65,8 @@ SHAPE = {
     "dropout": 0.3,
     "token_dropout": 0.1,
     "max_tokens": 128,
+    "beam_size": 4,
+    "length_penalty": 1.0,
     "dtype": "float32",
 }
 # What suits the phrase book: few words, none of them rare, put together in ever new ways.
@@ -259,12 +261,17 @@ def read_flags() -> argparse.Namespace:
         help="share of the loss that asks for all tokens alike; default 0.1",
     )
     add("--patience", type=positive, default=3, help="epochs to wait for a better one; default 3")
-    add("--beam-size", type=positive, default=4, help="of the scored translations; default 4")
+    add(
+        "--beam-size",
+        type=positive,
+        help="of the scored translations, and of those that the exported model gives; default "
+        f"{SHAPE['beam_size']}, 1 is greedy search",
+    )
     add(
         "--length-penalty",
         type=not_negative,
-        default=1.0,
-        help="of the scored translations; default 1, 0 for none",
+        help="likewise, above 1 for longer translations; default "
+        f"{SHAPE['length_penalty']:g}, 0 for none",
     )
     flags = parser.parse_args()
     of_new_models = (*SHAPE, "vocabulary_size", "shared_vocabulary", "model_type")

@@ -28,7 +28,8 @@ print(json.dumps([text.decode() for text in answers["translation"].numpy()]))
 @pytest.fixture(scope="module")
 def model():
     """A translator that has trained a little: its answers are of all lengths."""
-    model = make_translator(cell="gru", num_layers=2, attend="first", input_feeding=True)
+    options = {"num_layers": 2, "attend": "first", "input_feeding": True}
+    model = make_translator(cell="gru", beam_size=3, length_penalty=2.0, **options)
     model.fit(*pairs(200, seed=1), epochs=2, validation_split=0, verbose=0)
     return model
 
@@ -51,6 +52,7 @@ def test_its_strings_are_the_keras_model_s(model, signatures):
     texts = [*pairs(60, seed=8, longest=9)[0], ""]
     answers = signatures["serving_default"](text=tf.constant(texts))
     ours = model.translate(texts, n_best=1)
+    assert ours == model.translate(texts, n_best=1, beam_size=3, length_penalty=2.0)
     assert strings(answers["translation"]) == [t.text for (t,) in ours]
     np.testing.assert_allclose(answers["score"], [t.score for (t,) in ours], atol=1e-4)
 

@@ -32,6 +32,17 @@ def trained():
     return model
 
 
+def test_a_model_has_a_search_of_its_own(trained):
+    texts = pairs(40, seed=12, longest=9)[0]
+    greedy = trained.with_options(beam_size=1, length_penalty=0.0)
+    assert greedy.translate(texts, n_best=1) == trained.translate(
+        texts, n_best=1, beam_size=1, length_penalty=0.0
+    )
+    for wrong in ({"beam_size": 0}, {"length_penalty": -1.0}):
+        with pytest.raises(InputError, match=f"{next(iter(wrong))} must be"):
+            trained.with_options(**wrong)
+
+
 def test_learns_to_turn_a_text_round(trained):
     texts, translations = pairs(100, seed=2)
     found = trained.translate(texts)

@@ -14,15 +14,13 @@ from textlstm.tasks.serving import (
 
 # Rows times tokens times beams that are searched together: bounds the memory of a large batch.
 _GROUP_TOKENS = 32_768
-_BEAM_SIZE = 4
-_LENGTH_PENALTY = 1.0
 
 
 def translation_serving(model) -> Serving:
     """Makes the signatures of a `Translator`.
 
-    `serving_default` gives the best translation by a beam search of 4 beams and length penalty 1;
-    `translate` takes `beam_size`, `length_penalty` and `max_tokens`, and gives all beams. `encode`
+    `serving_default` gives the best translation by a search with the model's own `beam_size` and
+    `length_penalty`; `translate` takes both, and `max_tokens`, and gives all beams. `encode`
     encodes as the source side does, `decode` decodes as the target side does.
 
     Args:
@@ -57,8 +55,8 @@ def translation_serving(model) -> Serving:
     def translate_best(text):
         texts, scores = search(
             text,
-            tf.constant(_BEAM_SIZE),
-            tf.constant(_LENGTH_PENALTY),
+            tf.constant(model.beam_size),
+            tf.constant(model.length_penalty),
             tf.constant(model.max_tokens),
         )
         return {"translation": texts[:, 0], "score": scores[:, 0]}

@@ -98,6 +98,10 @@ class Translator(Task):
         max_tokens: longer texts are cut to so many tokens, the end mark included, here and in
             exports, and pairs with a longer side are left out of training; no translation is
             longer; default 128.
+        beam_size: translations that are followed side by side where nothing else is asked for, here
+            and in exports; default 4. 1 is greedy search.
+        length_penalty: likewise the exponent of the length by which scores are divided
+            (`BeamSearch`); default 1.0, above for longer translations, 0 for none.
         **kwargs: `name` and `dtype` of a Keras model.
 
     Call arguments:
@@ -145,16 +149,20 @@ class Translator(Task):
         dropout: float = 0.3,
         token_dropout: float = 0.1,
         max_tokens: int = 128,
+        beam_size: int = 4,
+        length_penalty: float = 1.0,
         **kwargs,
     ):
         check_cell(cell)
         check_ranges(max_tokens, dropout=dropout, token_dropout=token_dropout)
+        _check_search(beam_size=beam_size, length_penalty=length_penalty)
         super().__init__(**kwargs)
 
         # === Config ===
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer or source_tokenizer
         self.max_tokens = max_tokens
+        self.beam_size, self.length_penalty = beam_size, float(length_penalty)
         self._options = {
             "cell": config_of_cell(cell),
             "units": units,
@@ -167,6 +175,8 @@ class Translator(Task):
             "tie_embeddings": tie_embeddings,
             "dropout": dropout,
             "token_dropout": token_dropout,
+            "beam_size": beam_size,
+            "length_penalty": self.length_penalty,
         }
 
         # === Layers ===
@@ -346,7 +356,7 @@ class Translator(Task):
         ids = {tokenizer.unknown_id, tokenizer.pad_id, self.begin_id} - {tokenizer.end_id}
         return tuple(sorted(ids))
 
-    def new_search(self, beam_size=4, length_penalty=1.0, no_repeat_ngram: int = 0) -> BeamSearch:
+    def new_search(self, beam_size, length_penalty, no_repeat_ngram: int = 0) -> BeamSearch:
         """Makes a beam search that ends with the end mark and never says `<unk>`."""
         return BeamSearch(
             self.target_tokenizer.end_id,
@@ -584,8 +594,8 @@ class Translator(Task):
         self,
         texts: Sequence[str | bytes],
         *,
-        beam_size: int = 4,
-        length_penalty: float = 1.0,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
         max_tokens: int | None = None,
         no_repeat_ngram: int = 0,
         n_best: int | None = None,
@@ -598,9 +608,10 @@ class Translator(Task):
         Args:
             texts: a list, array or series of `str` or UTF-8 `bytes`. Texts that are longer than the
                 model's `max_tokens` are cut, with a warning.
-            beam_size: translations that are followed side by side; default 4. 1 is greedy search.
-            length_penalty: exponent of the length by which scores are divided (`BeamSearch`);
-                default 1.0, above for longer translations, 0 for none.
+            beam_size: translations that are followed side by side; 1 is greedy search. Default the
+                model's `beam_size`.
+            length_penalty: exponent of the length by which scores are divided (`BeamSearch`), above
+                1 for longer translations, 0 for none. Default the model's `length_penalty`.
             max_tokens: the most tokens of a translation; default the model's `max_tokens`.
             no_repeat_ngram: no sequence of so many tokens comes twice in a translation; default 0,
                 any may.
@@ -619,17 +630,14 @@ class Translator(Task):
             InputError: if an argument is out of its range.
         """
         max_tokens = self.max_tokens if max_tokens is None else max_tokens
-        for name, value, least in (
-            ("beam_size", beam_size, 1),
-            ("max_tokens", max_tokens, 1),
-            ("no_repeat_ngram", no_repeat_ngram, 0),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise InputError(
-                    f"{name} must be a whole number of at least {least}; got {value!r}"
-                )
-        if not length_penalty >= 0:
-            raise InputError(f"length_penalty must be 0 or more; got {length_penalty!r}")
+        beam_size = self.beam_size if beam_size is None else beam_size
+        length_penalty = self.length_penalty if length_penalty is None else length_penalty
+        _check_search(
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            max_tokens=max_tokens,
+            no_repeat_ngram=no_repeat_ngram,
+        )
         if search is None and n_best is not None and not 1 <= n_best <= beam_size:
             raise InputError(f"n_best must be from 1 to beam_size ({beam_size}); got {n_best!r}")
         texts = checked_texts(texts)
@@ -774,6 +782,19 @@ class Translator(Task):
 def holds_pairs(x) -> bool:
     """Tells texts from what is batched or encoded already."""
     return holds_texts(x) and not isinstance(x, EncodedPairs)
+
+
+def _check_search(*, beam_size, length_penalty, max_tokens=1, no_repeat_ngram=0) -> None:
+    """Raises an `InputError` if an option of a search is out of its range."""
+    for name, value, least in (
+        ("beam_size", beam_size, 1),
+        ("max_tokens", max_tokens, 1),
+        ("no_repeat_ngram", no_repeat_ngram, 0),
+    ):
+        if not isinstance(value, int) or value < least:
+            raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}")
+    if not length_penalty >= 0:
+        raise InputError(f"length_penalty must be 0 or more; got {length_penalty!r}")
 
 
 class _Searcher(CompiledPart):
