@@ -14,8 +14,8 @@ called by their languages, so that either side can be the one to translate.
 
 Each line of the result has both texts, under their languages, and the `score` of the translation,
 log p as a mean over its tokens: nearer to 0, the surer. What the model was least sure of is mostly
-wrong, and left out by `--leave-out`. `translation.py --more-data` leaves out what stands in a held-out
-part.
+wrong, and left out by `--leave-out`. `translation.py --more-data` leaves out what stands in a
+held-out part.
 """
 
 import argparse
