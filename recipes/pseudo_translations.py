@@ -35,6 +35,7 @@ from common import (
 
 import textlstm
 from textlstm import InputError
+from textlstm.decoding.beam_search import length_divisor
 
 
 def main() -> None:
@@ -120,7 +121,7 @@ def mean_log_probs(model, translations: list, length_penalty: float | None) -> l
     power = model.length_penalty if length_penalty is None else length_penalty
     tokens = model.target_tokenizer.encode([translation.text for translation in translations])
     return [
-        translation.score * ((5 + len(ids)) / 6) ** power / len(ids)  # as BeamSearch divides
+        translation.score * length_divisor(len(ids), power) / len(ids)
         for translation, ids in zip(translations, tokens, strict=True)
     ]
 

@@ -101,8 +101,8 @@ class BeamSearch:
             among_best = ops.arange(2 * beams, dtype="int32") < beams
             is_whole = ops.logical_and(ops.logical_and(ends, among_best), open_rows)
             is_whole = ops.logical_and(is_whole, totals > NEVER)
-            penalty = ((5.0 + ops.cast(n + 1, "float32")) / 6.0) ** self.length_penalty
-            new_scores = ops.where(is_whole, totals / penalty, NEVER)
+            divisor = length_divisor(ops.cast(n + 1, "float32"), self.length_penalty)
+            new_scores = ops.where(is_whole, totals / divisor, NEVER)
             scores, kept = ops.top_k(ops.concatenate([scores, new_scores], axis=1), beams)
             whole_ids = _pick(ops.concatenate([whole_ids, longer], axis=1), kept)
 
@@ -126,6 +126,11 @@ class BeamSearch:
         _, _, _, _, ids, scores, _ = ops.while_loop(goes_on, go_on, start)
         ids = ops.where(scores[:, :, None] > NEVER, ids, self.pad_id)
         return ids, scores
+
+
+def length_divisor(length, length_penalty):
+    """Returns what log p is divided by, `((5 + length) / 6)^length_penalty`."""
+    return ((5.0 + length) / 6.0) ** length_penalty
 
 
 def _pick(values, index):
