@@ -105,8 +105,9 @@ def test_config_makes_the_same_cell(cell_class, options):
 
 @every_variant
 def test_mixed_precision_computes_in_half_and_keeps_weights_whole(cell_class, options):
+    keras.utils.set_random_seed(0)  # a norm of few, nearly equal numbers magnifies their rounding
     layer = RNN(
-        cell_class(4, dtype="mixed_bfloat16", **options, **NOISE),
+        cell_class(16, dtype="mixed_bfloat16", **options, **NOISE),
         return_sequences=True,
         return_state=True,
     )
@@ -114,13 +115,13 @@ def test_mixed_precision_computes_in_half_and_keeps_weights_whole(cell_class, op
     outputs, states = layer(x, training=True)
     assert {outputs.dtype, *(state.dtype for state in states)} == {tf.bfloat16}
     assert {weight.dtype for weight in layer.weights} == {"float32"}
-    whole = RNN(cell_class(4, **options, **NOISE), return_sequences=True)
+    whole = RNN(cell_class(16, **options, **NOISE), return_sequences=True)
     whole.build(x.shape)
     whole.set_weights(layer.get_weights())
     np.testing.assert_allclose(
         keras.ops.cast(layer(x)[0], "float32"),
         whole(x),
-        atol=0.15 if layer.cell.layer_norm else 0.05,
+        atol=0.05 if layer.cell.layer_norm else 0.02,
     )
 
 
