@@ -53,6 +53,31 @@ def test_each_text_gets_its_translation_and_score(model, tmp_path, monkeypatch, 
     assert next(source.pairs("all")).source == kept[0]["en"]
 
 
+def test_what_is_shorter_or_longer_than_people_s_is_left_out(model, tmp_path, monkeypatch, capfd):
+    lines, true, output = (tmp_path / name for name in ("a.txt", "true.tsv", "c.jsonl"))
+    lines.write_text("\n".join(TEXTS), "utf-8")
+    flags = ["--model", model, "--source-language", "en", "--target-language", "xx"]
+    flags += ["--data", lines, "--beam-size", 1, output]
+    assert RECIPE.run_here(monkeypatch, *flags) == 0
+    rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    encode = textlstm.load(model).target_tokenizer.encode
+    lengths = [len(encode(row["xx"])) for row in rows]
+    assert len(set(lengths)) > 2  # it is not trained, so that they differ
+    usual = sorted(lengths)[len(lengths) // 2]
+    # People say everything in so many letters, but for the pairs that are held out.
+    letters = next("A" * n for n in range(1, 9) if len(encode("A" * n)) == usual)
+    true.write_text("".join(f"{text}\t{letters}\n" for text in TEXTS + ["a", "b b"]), "utf-8")
+    flags += ["--true-pairs", true, "--length-range", 0.9, 1.1, "--test-size", 5]
+    assert RECIPE.run_here(monkeypatch, *flags) == 0
+    kept = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    near = [row for row, n in zip(rows, lengths, strict=True) if 0.9 <= n / usual <= 1.1]
+    assert 0 < len(near) < len(rows) and kept == near
+    assert f"{len(near):,} of {len(rows):,} translations" in capfd.readouterr().out
+
+    assert RECIPE.run_here(monkeypatch, *flags, "--length-range", 8, 9) == 2
+    assert f"none of {len(rows):,} translations is within it" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -61,6 +86,7 @@ def test_each_text_gets_its_translation_and_score(model, tmp_path, monkeypatch, 
         (["--target-language", "zh", "nowhere/c.jsonl"], "there is no folder nowhere"),
         (["--target-language", "zh", "c.jsonl", "--text-column", "2"], "has no columns to choose"),
         (["--target-language", "zh", "c.jsonl", "--model", "CLASSIFIER"], "not a Translator"),
+        (["--target-language", "zh", "c.jsonl", "--true-pairs", "no.tsv"], "no.tsv"),
     ],
 )
 def test_a_mistake_is_one_line(model, exported, tmp_path, monkeypatch, capfd, flags, message):
