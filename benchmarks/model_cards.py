@@ -157,15 +157,14 @@ def forms_of(folder: Path, poems: str, scratch: str) -> dict[str, float]:
     script = [sys.executable, str(ROOT / "benchmarks" / "poem_forms.py")]
     options = ["--model", str(folder), "--poems", poems, "--samples", "100"]
     text = call([*script, *options, "--output", f"{scratch}/forms"])
-    _, samples, kept, lines, copied = next(
+    _, samples, kept, _, copied = next(
         line.split() for line in text.splitlines() if line.startswith("all ")
     )
     options = "at temperature 0.8, top_p 0.95, percent"
     return {
         f"form kept, 4 × {int(samples) // 4} samples {options}": float(kept.rstrip("%")),
-        f"lines of verse copied from training, {int(lines):,} of such samples, percent": float(
-            copied.rstrip("%")
-        ),
+        # How many lines they have differs by a few from one machine's rounding to another's.
+        "lines of verse copied from training, of such samples, percent": float(copied.rstrip("%")),
     }
 
 
