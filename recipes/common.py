@@ -200,6 +200,18 @@ def flags_in_words(values: dict) -> str:
     return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
 
 
+def add_held_out_sizes(add: Callable, help_text: str) -> None:
+    """Adds `--test-size` and `--validation-size`; `{part}` in their help is which of them it is."""
+    for part in ("test", "validation"):
+        add(
+            f"--{part}-size",
+            type=above_zero,
+            default=0.05,
+            metavar="SIZE",
+            help=f"{help_text.format(part=part)}; default 0.05",
+        )
+
+
 def positive(text: str) -> int:
     """Reads a positive integer from the command line."""
     if not text.isdecimal() or int(text) < 1:

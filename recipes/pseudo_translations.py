@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from common import (
     above_zero,
+    add_held_out_sizes,
     check_columns,
     check_jsonl_output,
     load_of_kind,
@@ -69,7 +70,7 @@ def main() -> None:
             rows.append({**pair, "score": round(score, 4)})
     if not rows:
         raise InputError(f"--model {flags.model}: every translation is empty")
-    if usual_length:
+    if usual_length is not None:
         rows = with_usual_lengths(rows, model, usual_length, flags)
     rows = without_lowest(rows, flags.leave_out)
     write_jsonl(flags.output, rows)
@@ -118,15 +119,9 @@ def read_flags() -> argparse.Namespace:
         help="texts with translations by people, as --data of translation.py: leave out what is "
         "much shorter or longer than those",
     )
-    for part in ("test", "validation"):
-        add(
-            f"--{part}-size",
-            type=above_zero,
-            default=0.05,
-            metavar="SIZE",
-            help=f"of --true-pairs, as translation.py holds it out for {part}: is not looked at; "
-            "default 0.05",
-        )
+    add_held_out_sizes(
+        add, "of --true-pairs, as translation.py holds it out for {part}: is not looked at"
+    )
     add("--split-seed", type=seed, default=0, metavar="SEED", help="likewise; default 0")
     add(
         "--length-range",

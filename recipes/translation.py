@@ -27,6 +27,7 @@ from pathlib import Path
 from common import (
     RunFolder,
     above_zero,
+    add_held_out_sizes,
     add_shared_flags,
     announce,
     brings_columns,
@@ -195,15 +196,11 @@ def read_flags() -> argparse.Namespace:
         help="further pairs for training only; those with a text of another part are left out",
     )
     add("--test-part", metavar="NAME", help="part of the data to test on; default 'test'")
-    for part in ("test", "validation"):
-        add(
-            f"--{part}-size",
-            type=above_zero,
-            default=0.05,
-            metavar="SIZE",
-            help=f"pairs held out for {part}, where the data has no such part: below 1 a share, "
-            "else their number; default 0.05",
-        )
+    add_held_out_sizes(
+        add,
+        "pairs held out for {part}, where the data has no such part: below 1 a share, else their "
+        "number",
+    )
     add(
         "--max-ratio",
         type=above_zero,

@@ -64,9 +64,19 @@ def test_what_is_shorter_or_longer_than_people_s_is_left_out(model, tmp_path, mo
     lengths = [len(encode(row["xx"])) for row in rows]
     assert len(set(lengths)) > 2  # it is not trained, so that they differ
     usual = sorted(lengths)[len(lengths) // 2]
-    # People say everything in so many letters, but for the pairs that are held out.
+    # People say everything in so many letters, but in the pairs that are held out in far more.
     letters = next("A" * n for n in range(1, 9) if len(encode("A" * n)) == usual)
-    true.write_text("".join(f"{text}\t{letters}\n" for text in TEXTS + ["a", "b b"]), "utf-8")
+    pairs = {text: letters for text in [*TEXTS, "a", "b b"]}
+
+    def write_pairs():
+        true.write_text("".join(f"{text}\t{said}\n" for text, said in pairs.items()), "utf-8")
+
+    write_pairs()
+    split = textlstm.split_pairs(textlstm.open_pairs(true), test_size=5)
+    held_out = [pair.source for part in ("test", "validation") for pair in split.pairs(part)]
+    assert len(held_out) > 5
+    pairs |= {text: letters * 50 for text in held_out}
+    write_pairs()
     flags += ["--true-pairs", true, "--length-range", 0.9, 1.1, "--test-size", 5]
     assert RECIPE.run_here(monkeypatch, *flags) == 0
     kept = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
